@@ -1,0 +1,335 @@
+"""Architecture text to the tree of layers, read with `ast` and never executed."""
+
+import ast
+import math
+import operator
+import re
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import NoReturn
+
+from mlptui.core.architecture.layers import LAYERS
+from mlptui.core.architecture.tree import SEQUENTIAL, Layer, Value
+from mlptui.core.errors import ArchitectureError
+
+MAX_TEXT = 65_536
+MAX_PLACES = 10_000
+MAX_DEPTH = 64
+MAX_NUMBER = 2**31 - 1
+MAX_STRING = 256
+MAX_REPEATS = 10_000
+
+Bound = Value | Layer
+OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+ALLOWED = (
+    "allowed are nn.Sequential, the layers of torch.nn, numbers and arithmetic, strings, tuples, "
+    "names bound above, OrderedDict([...]) and repetition over range()"
+)
+
+
+def parse(text: str) -> Layer:
+    """The network that `text` describes: its last line, an expression or an assignment.
+
+    Raises ArchitectureError, with line and column, for everything but the calls, literals, names, arithmetic and
+    repetition that the architecture language knows.
+    """
+    return _Reader().network(text)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.names: dict[str, Bound] = {}
+        self.repeats = 0
+
+    def network(self, text: str) -> Layer:
+        module = _syntax_tree(text)
+        if not module.body:
+            raise ArchitectureError("there is no network here; write for example nn.Sequential(nn.Linear(4, 1))")
+        result: Bound = None
+        for statement in module.body:
+            result = self.statement(statement)
+        if not isinstance(result, Layer):
+            _refuse(module.body[-1], "the last line must be a layer, and it is not")
+        _check_extent(result, module.body[-1])
+        return result
+
+    def statement(self, node: ast.stmt) -> Bound:
+        match node:
+            case ast.Expr(value=value):
+                return self.bound(value)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                if name in ("nn", "torch", "range", "OrderedDict") or name.startswith("__"):
+                    _refuse(node, f"the name {name!r} cannot be bound")
+                self.names[name] = self.bound(value)
+                return self.names[name]
+            case ast.Import() | ast.ImportFrom():
+                _refuse(node, "imports are neither needed nor allowed; nn and OrderedDict are there already")
+        _refuse(node, f"only expressions and 'name = ...' can stand here; {ALLOWED}")
+
+    def bound(self, node: ast.expr) -> Bound:
+        match node:
+            case ast.Name(id=name):
+                if name not in self.names:
+                    _refuse(node, _unknown_name(name, list(self.names)))
+                return self.names[name]
+            case ast.Call():
+                return self.call(node)
+        return self.value(node)
+
+    def value(self, node: ast.expr) -> Value:
+        match node:
+            case ast.Constant(value=bool() | str() | None as constant):
+                if isinstance(constant, str) and len(constant) > MAX_STRING:
+                    _refuse(node, f"strings longer than {MAX_STRING} characters are not allowed")
+                return constant
+            case ast.Constant(value=int() | float() as number):
+                return _bounded(node, number)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return _bounded(node, -self.number(operand))
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.number(operand)
+            case ast.BinOp(left=left, op=op, right=right):
+                return self.arithmetic(node, self.number(left), op, self.number(right))
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                return tuple(self.value(element) for element in elements)
+            case ast.JoinedStr(values=parts):
+                return self.formatted(node, parts)
+            case ast.Name():
+                bound = self.bound(node)
+                if isinstance(bound, Layer):
+                    _refuse(node, "a layer cannot stand here; a number, string or tuple can")
+                return bound
+        _refuse(node, f"{_what(node)} cannot stand here; {ALLOWED}")
+
+    def number(self, node: ast.expr) -> int | float:
+        value = self.value(node)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            _refuse(node, "arithmetic is for numbers only")
+        return value
+
+    def arithmetic(self, node: ast.BinOp, left: float, op: ast.operator, right: float) -> int | float:
+        act = OPERATORS.get(type(op))
+        if act is None:
+            _refuse(node, "only + - * / // % and ** are allowed between numbers")
+        if isinstance(op, ast.Pow) and (abs(right) > 64 or abs(left) > MAX_NUMBER):
+            _refuse(node, "this power is too large")
+        try:
+            result = act(left, right)
+        except (ZeroDivisionError, OverflowError):
+            _refuse(node, "this division by zero or overflow has no value")
+        if not isinstance(result, int | float):
+            _refuse(node, "this power has no real value")
+        return _bounded(node, result)
+
+    def formatted(self, node: ast.JoinedStr, parts: list[ast.expr]) -> str:
+        text = ""
+        for part in parts:
+            match part:
+                case ast.Constant(value=str() as constant):
+                    text += constant
+                case ast.FormattedValue(value=inner, conversion=-1, format_spec=None):
+                    text += str(self.value(inner))
+                case _:
+                    _refuse(part, "only plain {name} is allowed in an f-string")
+        if len(text) > MAX_STRING:
+            _refuse(node, f"strings longer than {MAX_STRING} characters are not allowed")
+        return text
+
+    def call(self, node: ast.Call) -> Layer:
+        kind = _called(node.func)
+        if kind == SEQUENTIAL:
+            return self.sequential(node)
+        if kind not in LAYERS:
+            close = get_close_matches(kind, [*LAYERS, SEQUENTIAL], 1, 0.6)
+            _refuse(
+                node.func,
+                f"there is no layer {kind!r}" + (f"; did you mean {close[0]}?" if close else f"; {ALLOWED}"),
+            )
+        return Layer(kind, self.arguments(node, kind))
+
+    def arguments(self, node: ast.Call, kind: str) -> tuple[tuple[str, Value], ...]:
+        declared = [str(row[0]) for row in LAYERS[kind]]
+        required = [str(row[0]) for row in LAYERS[kind] if len(row) == 1]
+        given: dict[str, Value] = {}
+        for i, argument in enumerate(node.args):
+            if isinstance(argument, ast.Starred):
+                _refuse(argument, f"*arguments are only allowed in Sequential, not in {kind}")
+            if i >= len(declared):
+                _refuse(
+                    argument,
+                    f"{kind} takes at most {len(declared)} arguments: {', '.join(declared) or 'none'}",
+                )
+            given[declared[i]] = self.value(argument)
+        for keyword_ in node.keywords:
+            name = keyword_.arg
+            if name is None:
+                _refuse(keyword_.value, "**arguments are not allowed")
+            if name in ("device", "dtype"):
+                _refuse(keyword_.value, f"{name} is set by the run, not in the architecture")
+            if name not in declared:
+                close = get_close_matches(name, declared, 1, 0.6)
+                hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(declared) or 'none'}"
+                _refuse(keyword_.value, f"{kind} has no argument {name!r}; {hint}")
+            if name in given:
+                _refuse(keyword_.value, f"{kind} got {name!r} twice")
+            given[name] = self.value(keyword_.value)
+        missing = [name for name in required if name not in given]
+        if missing:
+            _refuse(node, f"{kind} needs {' and '.join(missing)}")
+        return tuple((name, given[name]) for name in declared if name in given)
+
+    def sequential(self, node: ast.Call) -> Layer:
+        if node.keywords:
+            _refuse(node.keywords[0].value, "Sequential takes layers or one OrderedDict, no named arguments")
+        match node.args:
+            case [ast.Call(func=ast.Name(id="OrderedDict") | ast.Attribute(attr="OrderedDict")) as ordered]:
+                children = self.named_children(ordered)
+            case arguments:
+                children = tuple((str(i), child) for i, child in enumerate(self.layers(arguments)))
+        return Layer(SEQUENTIAL, (), children)
+
+    def layers(self, nodes: list[ast.expr]) -> Iterator[Layer]:
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                for inner in self.repeated(node.value):
+                    yield self.layer(inner)
+            elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.List):
+                _refuse(node, "write a star before the list: Sequential(*[...])")
+            else:
+                yield self.layer(node)
+
+    def layer(self, node: ast.expr) -> Layer:
+        bound = self.bound(node)
+        if not isinstance(bound, Layer):
+            _refuse(node, "a layer must stand here, such as nn.ReLU()")
+        return bound
+
+    def named_children(self, node: ast.Call) -> tuple[tuple[str, Layer], ...]:
+        if node.keywords or len(node.args) != 1:
+            _refuse(node, 'OrderedDict takes one list of pairs: OrderedDict([("name", layer), ...])')
+        children: dict[str, Layer] = {}
+        for pair in self.repeated(node.args[0]):
+            if not isinstance(pair, ast.Tuple | ast.List) or len(pair.elts) != 2:
+                _refuse(pair, 'each entry must be a pair ("name", layer)')
+            name = self.value(pair.elts[0])
+            if not isinstance(name, str) or not name or "." in name or not name.isprintable():
+                _refuse(pair, "a name must be a printable string without dots")
+            if name in children:
+                _refuse(pair, f"the name {name!r} stands here twice")
+            children[name] = self.layer(pair.elts[1])
+        return tuple(children.items())
+
+    def repeated(self, node: ast.expr) -> Iterator[ast.expr]:
+        """The element expressions of a list or of a comprehension over range, with its variable bound for each."""
+        match node:
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                for element in elements:
+                    if isinstance(element, ast.Starred):
+                        yield from self.repeated(element.value)
+                    else:
+                        yield element
+            case ast.ListComp(elt=element, generators=[generator]) | ast.GeneratorExp(elt=element, generators=[generator]):
+                name, numbers = self.loop(generator)
+                before = dict(self.names)
+                for number in numbers:
+                    self.names[name] = number
+                    yield element
+                self.names = before
+            case _:
+                _refuse(node, "a list or a repetition such as [nn.Linear(8, 8) for i in range(3)] must stand here")
+
+    def loop(self, node: ast.comprehension) -> tuple[str, range]:
+        match node:
+            case ast.comprehension(
+                target=ast.Name(id=name),
+                iter=ast.Call(func=ast.Name(id="range"), args=arguments, keywords=[]),
+                ifs=[],
+                is_async=0,
+            ) if 1 <= len(arguments) <= 3:
+                bounds = [self.number(argument) for argument in arguments]
+                if not all(isinstance(bound, int) for bound in bounds) or (len(bounds) == 3 and bounds[2] == 0):
+                    _refuse(node.iter, "range() takes whole numbers, and a step that is not 0")
+                numbers = range(*(int(bound) for bound in bounds))
+                self.repeats += len(numbers)
+                if self.repeats > MAX_REPEATS:
+                    _refuse(node.iter, f"more than {MAX_REPEATS:,} repetitions are not allowed")
+                return name, numbers
+        _refuse(node.iter, "repetition is written as 'for i in range(n)', without conditions")
+
+
+def _syntax_tree(text: str) -> ast.Module:
+    if len(text) > MAX_TEXT:
+        raise ArchitectureError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(textwrap.dedent(text))
+    except SyntaxError as error:
+        reason = (error.msg or "cannot be read").split(";")[0]
+        raise ArchitectureError(f"not valid Python: {reason}", error.lineno or 1, error.offset or 1) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise ArchitectureError("the text is too deeply nested or holds characters that cannot be read") from None
+
+
+def _called(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id="nn"), attr=name):
+            return name
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id="torch"), attr="nn"), attr=name):
+            return name
+    _refuse(node, f"only layers can be called; {ALLOWED}")
+
+
+def _unknown_name(name: str, known: list[str]) -> str:
+    if name in LAYERS or name == SEQUENTIAL:
+        return f"{name} needs brackets: nn.{name}(...)"
+    close = get_close_matches(name, known, 1, 0.6)
+    return f"nothing is called {name!r} here" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _what(node: ast.AST) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()
+    return f"this ({words})"
+
+
+def _bounded(node: ast.expr, number: int | float) -> int | float:
+    if isinstance(number, float) and not math.isfinite(number):
+        _refuse(node, "this number is not finite")
+    if abs(number) > MAX_NUMBER:
+        _refuse(node, f"numbers beyond {MAX_NUMBER:,} are not allowed")
+    return number
+
+
+def _check_extent(tree: Layer, node: ast.stmt) -> None:
+    """Bound depth and places; a tied layer counts in every place, so nested ties cannot multiply without limit."""
+    measured: dict[int, tuple[int, int]] = {}
+
+    def measure(layer: Layer, depth: int) -> tuple[int, int]:
+        if depth > MAX_DEPTH:
+            _refuse(node, f"more than {MAX_DEPTH} levels of nesting are not allowed")
+        if id(layer) not in measured:
+            inner = [measure(child, depth + 1) for _, child in layer.children]
+            measured[id(layer)] = (1 + sum(p for p, _ in inner), 1 + max((d for _, d in inner), default=0))
+        return measured[id(layer)]
+
+    places, depth = measure(tree, 1)
+    if places > MAX_PLACES:
+        _refuse(node, f"the network has more than {MAX_PLACES:,} layers")
+    if depth > MAX_DEPTH:
+        _refuse(node, f"more than {MAX_DEPTH} levels of nesting are not allowed")
+
+
+def _refuse(node: ast.AST, message: str) -> NoReturn:
+    raise ArchitectureError(message, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)

@@ -1,0 +1,72 @@
+"""The tree of layers back to text that `parse` reads to the same tree."""
+
+from mlptui.core.architecture.tree import SEQUENTIAL, Layer
+
+WIDTH = 88
+
+
+def to_text(tree: Layer) -> str:
+    """The architecture in PyTorch's own words; layers used more than once are bound to names first (that is tying)."""
+    uses: dict[int, int] = {}
+    order: list[Layer] = []
+
+    def visit(layer: Layer) -> None:
+        uses[id(layer)] = uses.get(id(layer), 0) + 1
+        if uses[id(layer)] == 1:
+            for _, child in layer.children:
+                visit(child)
+            order.append(layer)
+
+    visit(tree)
+    shared = [layer for layer in order if uses[id(layer)] > 1]
+    names = {id(layer): "shared" if len(shared) == 1 else f"shared{i}" for i, layer in enumerate(shared)}
+    lines = [f"{names[id(layer)]} = {_expression(layer, names, 0, own=True)}" for layer in shared]
+    return "\n".join([*lines, _expression(tree, names, 0)]) + "\n"
+
+
+def describe(layer: Layer) -> str:
+    """One layer without its children: `Linear(784, 256)`."""
+    return f"{layer.kind}({_arguments(layer)})"
+
+
+def _expression(layer: Layer, names: dict[int, str], indent: int, own: bool = False) -> str:
+    if id(layer) in names and not own:
+        return names[id(layer)]
+    if layer.kind != SEQUENTIAL:
+        return f"nn.{describe(layer)}"
+    numbered = all(name == str(i) for i, (name, _) in enumerate(layer.children))
+    open_, close = ("nn.Sequential(", ")") if numbered else ("nn.Sequential(OrderedDict([", "]))")
+    inner = indent + 4
+    parts = []
+    for name, child in layer.children:
+        text = _expression(child, names, inner)
+        parts.append(text if numbered else f"({_quoted(name)}, {text})")
+    flat = open_ + ", ".join(parts) + close
+    if "\n" not in flat and len(flat) + indent <= WIDTH:
+        return flat
+    pad = " " * inner
+    return open_ + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + close
+
+
+def _arguments(layer: Layer) -> str:
+    from mlptui.core.architecture.layers import LAYERS
+
+    declared = [row[0] for row in LAYERS.get(layer.kind, ())]
+    shown: list[str] = []
+    positional = True
+    for i, (name, value) in enumerate(layer.arguments):
+        positional = positional and i < len(declared) and declared[i] == name and i < 3 and not isinstance(value, bool)
+        shown.append(_literal(value) if positional else f"{name}={_literal(value)}")
+    return ", ".join(shown)
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_literal(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

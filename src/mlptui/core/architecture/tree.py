@@ -1,0 +1,64 @@
+"""The tree of layers: plain values, no torch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Value = bool | int | float | str | None | tuple["Value", ...]
+
+SEQUENTIAL = "Sequential"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a network. Identity is meaning: the same object in two places is one tied layer.
+
+    `arguments` are as given, with their names; `children` only a Sequential has, each with its name in the state_dict.
+    """
+
+    kind: str
+    arguments: tuple[tuple[str, Value], ...] = ()
+    children: tuple[tuple[str, "Layer"], ...] = ()
+
+    def argument(self, name: str) -> Value:
+        return dict(self.arguments).get(name)
+
+    def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], "Layer"]]:
+        """Every place in the tree, depth first, tied layers once a place."""
+        yield path, self
+        for name, child in self.children:
+            yield from child.walk((*path, name))
+
+
+def same(one: Layer, other: Layer) -> bool:
+    """Whether two trees describe the same network: layers, names, arguments and ties."""
+    partner: dict[int, int] = {}
+
+    def equal(a: Layer, b: Layer) -> bool:
+        if id(a) in partner or id(b) in partner.values():
+            return partner.get(id(a)) == id(b)
+        partner[id(a)] = id(b)
+        return (
+            a.kind == b.kind
+            and a.arguments == b.arguments
+            and len(a.children) == len(b.children)
+            and all(x == y and equal(c, d) for (x, c), (y, d) in zip(a.children, b.children, strict=True))
+        )
+
+    return equal(one, other)
+
+
+def label(tree: Layer) -> str:
+    """A few words for lists: `mlp 784-256-10` for a plain perceptron, else the class and the number of layers."""
+    leaves = [layer for _, layer in tree.walk() if layer.kind != SEQUENTIAL]
+    linear = [layer for layer in leaves if layer.kind in ("Linear", "LazyLinear")]
+    between = {"Flatten", "Dropout", "Identity", "BatchNorm1d", "LazyBatchNorm1d", "LayerNorm"}
+    activations = {"ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "Mish", "Softplus"}
+    if linear and all(layer in linear or layer.kind in between | activations for layer in leaves):
+        first = linear[0].argument("in_features")
+        widths = [
+            str(first) if first is not None else "?",
+            *(str(x.argument("out_features")) for x in linear),
+        ]
+        return "mlp " + "-".join(widths) if len(widths) <= 6 else f"mlp {widths[0]}-…-{widths[-1]}"
+    convolutional = any(layer.kind.startswith(("Conv", "LazyConv")) for layer in leaves)
+    return f"{'convnet' if convolutional else tree.kind}, {len(leaves)} layers"

@@ -1,0 +1,212 @@
+"""The recipe: all that determines a run, in one frozen and checked value."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mlptui.core.architecture.parse import parse
+from mlptui.core.errors import ArchitectureError, Problem, RecipeError
+
+FORMAT = 1
+DEFAULT_ARCHITECTURE = "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=65_536)
+
+
+def knob(default: Any, label: str, help_: str, option: str, **bounds: Any) -> Any:
+    """A field with what the form and the command line need to know of it."""
+    return Field(default, title=label, description=help_, json_schema_extra={"option": option}, **bounds)
+
+
+class Data(Part):
+    name: str = knob("", "data set", "name in the catalog; empty: Fashion-MNIST if it is here, else the sample", "--data")
+    sha256: str = Field(default="", description="checksum of the data, filled in at the start", pattern="^([0-9a-f]{64})?$")
+    validation: float = knob(
+        0.1, "validation share", "part of the training set kept for validation", "--validation", ge=0, le=0.9
+    )
+
+
+class Optimizer(Part):
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = knob("sgd", "optimizer", "how gradients become steps", "--optimizer")
+    lr: float = knob(0.1, "learning rate", "step size at factor 1 of the schedule", "--lr", gt=0, le=1e4)
+    momentum: float = knob(0.0, "momentum", "for sgd and rmsprop", "--momentum", ge=0, lt=1)
+    nesterov: bool = knob(False, "nesterov", "look ahead; sgd with momentum only", "--nesterov")
+    weight_decay: float = knob(0.0, "weight decay", "pulls weights to zero", "--weight-decay", ge=0, le=1e3)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.nesterov and (self.name != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov needs sgd with a momentum above 0")
+        if self.momentum and self.name in ("adam", "adamw"):
+            raise ValueError(f"{self.name} has no momentum; it is for sgd and rmsprop")
+        return self
+
+
+class Schedule(Part):
+    name: Literal["constant", "step", "cosine", "one-cycle"] = knob(
+        "constant", "schedule", "how the learning rate changes", "--schedule"
+    )
+    warmup_steps: int = knob(0, "warm-up", "steps of linear rise at the start", "--warmup-steps", ge=0, le=10**9)
+    step_epochs: int = knob(10, "step every", "epochs between drops; schedule step only", "--step-epochs", ge=1, le=10**6)
+    gamma: float = knob(0.1, "step factor", "factor at each drop; schedule step only", "--gamma", gt=0, le=1)
+    floor: float = knob(0.0, "lowest factor", "end of the cosine", "--floor", ge=0, le=1)
+
+
+class Checkpoints(Part):
+    every_epochs: int = knob(1, "save every epochs", "0: not by epochs", "--checkpoint-epochs", ge=0, le=10**6)
+    every_steps: int = knob(0, "save every steps", "0: not by steps", "--checkpoint-steps", ge=0, le=10**9)
+    every_minutes: float = knob(0.0, "save every minutes", "0: not by time", "--checkpoint-minutes", ge=0, le=10**6)
+    keep: int = knob(3, "keep last", "checkpoints kept beside the best one", "--keep", ge=2, le=10_000)
+
+
+class Recipe(Part):
+    """What was asked of a run. Same recipe, same machine, same thread count: same weights, bit for bit."""
+
+    format: Literal[1] = 1
+    name: str = knob("", "run name", "empty: from data set and model", "--name", max_length=64)
+    data: Data = Data()
+    architecture: str = knob(DEFAULT_ARCHITECTURE, "architecture", "layers in PyTorch's own words", "--architecture")
+    loss: Literal["cross-entropy"] = knob("cross-entropy", "loss", "what is made small", "--loss")
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    batch_size: int = knob(256, "batch size", "samples a step", "--batch-size", ge=1, le=1_000_000)
+    epochs: int = knob(10, "epochs", "passes over the training set", "--epochs", ge=1, le=1_000_000)
+    seed: int = knob(0, "seed", "of weights, order and dropout", "--seed", ge=0, lt=2**63)
+    precision: Literal["float32", "bfloat16"] = knob(
+        "float32", "precision", "bfloat16: autocast over float32 weights", "--precision"
+    )
+    device: str = knob("auto", "device", "auto, cpu, cuda:N, a GPU's UUID or mps", "--device", max_length=64)
+    clip_norm: float = knob(0.0, "clip gradients", "largest norm of all gradients; 0: off", "--clip-norm", ge=0, le=1e9)
+    patience: int = knob(0, "early stopping", "epochs without a better validation loss; 0: off", "--patience", ge=0, le=10**6)
+    on_divergence: Literal["stop", "continue"] = knob(
+        "stop", "on divergence", "what a loss that is not finite does", "--on-divergence"
+    )
+    gradient_norm_every: int = knob(
+        10,
+        "gradient norm every",
+        "steps between measurements; 0: never",
+        "--gradient-norm-every",
+        ge=0,
+        le=10**6,
+    )
+    threads: int = knob(0, "threads", "CPU threads; 0: one a core", "--threads", ge=0, le=4096)
+    checkpoints: Checkpoints = Checkpoints()
+
+    @field_validator("architecture")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        try:
+            parse(text)
+        except ArchitectureError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @field_validator("device")
+    @classmethod
+    def _known(cls, device: str) -> str:
+        kind, _, index = device.partition(":")
+        if (
+            device in ("auto", "cpu", "mps", "cuda")
+            or device.startswith(("GPU-", "MIG-"))
+            or (kind == "cuda" and index.isdecimal())
+        ):
+            return device
+        raise ValueError("use auto, cpu, cuda:0 (or another number), a UUID such as GPU-1a2b..., or mps")
+
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if name and not name.isprintable():
+            raise ValueError("use printable characters")
+        return name
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.patience and not self.data.validation:
+            raise ValueError("early stopping needs a validation share above 0")
+        return self
+
+
+def check(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that `values` (nested as in recipe.toml) describe. Raises RecipeError with every problem at once."""
+    newer = values.get("format", FORMAT)
+    if isinstance(newer, int) and newer > FORMAT:
+        raise RecipeError([Problem("format", f"made by a newer mlptui (format {newer}); this one reads up to {FORMAT}")])
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        raise RecipeError([_problem(dict(e)) for e in error.errors(include_url=False)]) from None
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    path = ".".join(str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        from difflib import get_close_matches
+
+        close = get_close_matches(path, [f.path for f in fields()], 1, 0.5)
+        message = "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+    elif error["type"] == "missing":
+        message = "is missing"
+    else:
+        message = message.replace("Input should be", "should be").replace("Input", "it")
+    return Problem(path, message)
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One knob of the recipe as the form and the command line show it."""
+
+    path: str
+    label: str
+    help: str
+    option: str
+    kind: type
+    default: Any
+    choices: tuple[str, ...] = ()
+
+
+def fields() -> list[FormField]:
+    """Every knob that a person sets, in the order of the form."""
+    return list(_fields(Recipe, ""))
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[FormField]:
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Part):
+            yield from _fields(annotation, f"{prefix}{name}.")
+        elif isinstance(info.json_schema_extra, dict):
+            choices = tuple(str(a) for a in get_args(annotation)) if get_origin(annotation) is Literal else ()
+            yield FormField(
+                path=prefix + name,
+                label=info.title or name,
+                help=info.description or "",
+                option=str(info.json_schema_extra["option"]),
+                kind=str if choices else annotation if isinstance(annotation, type) else str,
+                default=info.default,
+                choices=choices,
+            )
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"optimizer.lr": 0.1}` as `{"optimizer": {"lr": 0.1}}`."""
+    result: dict[str, Any] = {}
+    for path, value in flat.items():
+        *above, name = path.split(".")
+        place = result
+        for part in above:
+            place = place.setdefault(part, {})
+        place[name] = value
+    return result
+
+
+def value_at(recipe: Recipe, path: str) -> Any:
+    value: Any = recipe
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value

@@ -1,0 +1,135 @@
+"""How numbers, times and foreign text are written everywhere in the program."""
+
+import math
+import unicodedata
+
+CONTROL_PICTURES = 0x2400
+BIDI_AND_SEPARATORS = frozenset("\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def safe(text: object, limit: int = 4096) -> str:
+    """Foreign text with every character that could move the cursor, hide or reorder text made visible.
+
+    Control characters become their control pictures (U+2400 block), C1 codes, bidi controls, line and
+    paragraph separators, surrogates and private-use characters become U+FFFD, one for one; combining marks
+    and zero-width characters too, so that a row keeps its width. Longer text than `limit` ends in an ellipsis.
+    """
+    shown = str(text)
+    if len(shown) > limit:
+        shown = shown[: limit - 1] + "…"
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(map(_visible, shown))
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(CONTROL_PICTURES + code)
+    if code == 0x7F:
+        return "\u2421"
+    if character in BIDI_AND_SEPARATORS or unicodedata.category(character) in _UNSHOWABLE:
+        return "\ufffd"
+    return character
+
+
+_UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
+
+_ASCII_FOR = str.maketrans(
+    {
+        "·": "-", "…": "~", "●": "*", "‖": "=", "✓": "+", "■": "#", "✗": "x", "†": "k", "▸": ">", "▾": "v",
+        "›": ">", "→": "->", "←": "<-", "↑": "^", "↓": "v", "─": "-", "│": "|", "┌": "+", "┐": "+", "└": "+",
+        "┘": "+", "├": "+", "┤": "+", "━": "=", "┃": "|", "┏": "+", "┓": "+", "┗": "+", "┛": "+", "┣": "+",
+        "┫": "+", "—": "-", "\u2013": "-", "×": "x", "°": " ", "±": "+-", "µ": "u", "“": '"', "”": '"',
+    }
+)  # fmt: skip
+
+
+def ascii_only(text: str) -> str:
+    """The same text in 7-bit characters, for terminals without UTF-8; what has no substitute becomes `?`."""
+    return text.translate(_ASCII_FOR).encode("ascii", "replace").decode("ascii")
+
+
+def slug(text: str, limit: int = 32) -> str:
+    """A name that is safe as part of a folder's name: lower case letters, digits and single hyphens."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())
+    return "-".join(part for part in kept.split("-") if part)[:limit].strip("-") or "run"
+
+
+def count(number: int | None) -> str:
+    """`203,530`; `-` for unknown."""
+    return "-" if number is None else f"{number:,}"
+
+
+def size(number: float | None) -> str:
+    """Bytes with three digits and a decimal unit: `1.20 GB`."""
+    if number is None:
+        return "-"
+    if abs(number) < 1000:
+        return f"{number:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        number /= 1000
+        if abs(number) < 999.5 or unit == "PB":
+            break
+    digits = 0 if abs(number) >= 99.95 else 1 if abs(number) >= 9.995 else 2
+    return f"{number:.{digits}f} {unit}"
+
+
+def loss(number: float | None) -> str:
+    """Four significant digits: `0.3124`, `12.41`, `1.2e+05`; `nan` and `inf` by name, `-` for none."""
+    if number is None:
+        return "-"
+    if not math.isfinite(number):
+        return "nan" if math.isnan(number) else "inf" if number > 0 else "-inf"
+    magnitude = abs(number)
+    if magnitude != 0 and (magnitude < 0.0001 or magnitude >= 99_999.5):
+        return f"{number:.1e}"
+    whole = len(str(int(magnitude)))
+    return f"{number:.{max(0, min(4, 5 - whole))}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share of one as per cent with one decimal: `86.4 %`."""
+    return "-" if share is None or math.isnan(share) else f"{share * 100:.1f} %"
+
+
+def rate(number: float | None) -> str:
+    """A learning rate with as many digits as it has: `0.1`, `0.0003`, `1e-06`."""
+    return "-" if number is None else f"{number:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.28 s`, `41 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`; negative times (a clock set back) as `0 s`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.2f} s" if 0 < seconds < 1 else f"{seconds:.1f} s" if seconds else "0 s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def age(seconds: float | None) -> str:
+    """How long ago, in one unit: `now`, `12 s`, `5 min`, `3 h`, `9 d`."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return "now"
+    for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def clip(text: str, width: int) -> str:
+    """Text cut to `width` characters, with an ellipsis where something was cut."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…" if width > 0 else ""

@@ -1,0 +1,101 @@
+"""The processor and memory, from /proc; where there is no /proc, what the standard library knows."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """One look. `usable` threads are those this process may use; `busy` is the share of all since the look before."""
+
+    name: str
+    cores: int | None
+    threads: int
+    usable: int
+    load: tuple[float, float, float] | None
+    busy: float | None
+    memory_total: int | None
+    memory_available: int | None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Jiffies since boot over all processors (proc_stat(5))."""
+
+    busy: int
+    total: int
+
+
+def read_times() -> Times | None:
+    try:
+        fields = [int(v) for v in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    return Times(sum(fields) - fields[3] - fields[4], sum(fields))
+
+
+class CpuReader:
+    """Reads the processor; keeps the previous counters so that `busy` is measured between two reads."""
+
+    def __init__(self) -> None:
+        self._times = read_times()
+        self._name, self._cores = _model()
+
+    def read(self) -> Cpu:
+        before, self._times = self._times, read_times()
+        busy = None
+        if before and self._times and self._times.total > before.total:
+            busy = (self._times.busy - before.busy) / (self._times.total - before.total)
+        memory = _memory()
+        return Cpu(
+            self._name,
+            self._cores,
+            os.cpu_count() or 1,
+            usable_threads(),
+            _load(),
+            busy,
+            memory.get("MemTotal"),
+            memory.get("MemAvailable"),
+        )
+
+
+def usable_threads() -> int:
+    """Processors this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
+
+
+def _load() -> tuple[float, float, float] | None:
+    try:
+        return os.getloadavg()
+    except OSError:
+        return None
+
+
+def _model() -> tuple[str, int | None]:
+    import platform
+
+    try:
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines()]
+    except OSError:
+        return platform.processor() or platform.machine(), None
+    name = next((v.strip() for k, _, v in lines if k.strip() == "model name"), platform.machine())
+    physical = "0"
+    cores = set()
+    for key, _, value in lines:
+        if key.strip() == "physical id":
+            physical = value.strip()
+        elif key.strip() == "core id":
+            cores.add((physical, value.strip()))
+    return name, len(cores) or None
+
+
+def _memory() -> dict[str, int]:
+    try:
+        rows = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+    except OSError:
+        return {}
+    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) >= 2 and row[1].isdecimal()}

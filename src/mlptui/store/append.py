@@ -1,0 +1,117 @@
+"""A file that only grows, by whole records, and that never makes its writer wait or fail."""
+
+import os
+import threading
+from collections import deque
+from pathlib import Path
+
+from mlptui.store.atomic import reason
+
+WAITING_LIMIT = 100_000
+
+
+class AppendFile:
+    """Appends records; what the disk refuses waits in memory, in order, until it is taken.
+
+    A short or failed write is cut off again, so the file always ends with a whole record. `trouble` is the sentence of
+    the last failure, empty while all is well; `waiting` the number of records not yet written; `lost` those beyond the cap.
+    Thread-safe; no method raises OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trouble = ""
+        self.lost = 0
+        self._queue: deque[tuple[bytes, int]] = deque()
+        self._unsynced = False
+        self._lock = threading.Lock()
+        self._fd = self._open()
+        self._good = os.fstat(self._fd).st_size
+
+    @property
+    def waiting(self) -> int:
+        return sum(records for _, records in self._queue)
+
+    def append(self, data: bytes, records: int = 1) -> bool:
+        """Queue `data`, whole records, and write what waits. True when nothing waits any more."""
+        with self._lock:
+            if self.waiting + records > WAITING_LIMIT:
+                self.lost += records
+            else:
+                self._queue.append((data, records))
+            return self._drain()
+
+    def flush(self) -> bool:
+        with self._lock:
+            return self._drain()
+
+    def sync(self) -> bool:
+        """Write what waits and make it durable. A failed fsync is never repeated on the same descriptor."""
+        with self._lock:
+            if not self._drain():
+                return False
+            if not self._unsynced:
+                return True
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                self.trouble = reason(error)
+                self._reopen()
+                return False
+            self._unsynced = False
+            return True
+
+    def close(self) -> None:
+        self.sync()
+        with self._lock:
+            os.close(self._fd)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def _reopen(self) -> None:
+        try:
+            fresh = self._open()
+        except OSError:
+            return
+        os.close(self._fd)
+        self._fd = fresh
+
+    def _drain(self) -> bool:
+        while self._queue:
+            data = b"".join(part for part, _ in self._queue)
+            try:
+                written = os.write(self._fd, data)
+                if written != len(data):
+                    os.ftruncate(self._fd, self._good)
+                    self._drop_written_head()
+                    return False
+            except OSError as error:
+                self.trouble = reason(error)
+                try:
+                    os.ftruncate(self._fd, self._good)
+                except OSError:
+                    pass
+                return False
+            self._good += len(data)
+            self._queue.clear()
+            self._unsynced = True
+            self.trouble = ""
+        return True
+
+    def _drop_written_head(self) -> None:
+        """After a short write (the disk filled within the data) try record batch by record batch, to keep what fits."""
+        while self._queue:
+            data, _ = self._queue[0]
+            try:
+                written = os.write(self._fd, data)
+            except OSError as error:
+                self.trouble = reason(error)
+                return
+            if written != len(data):
+                os.ftruncate(self._fd, self._good)
+                self.trouble = "the disk is full"
+                return
+            self._good += written
+            self._unsynced = True
+            self._queue.popleft()

@@ -1,0 +1,266 @@
+"""Checkpoints on disk: committed by one rename, verified by SHA-256, pruned only after a newer one is durable.
+
+This room deals in bytes; what the tensors mean is the engine's business.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlptui.core.errors import CheckpointError, StorageError
+from mlptui.store import atomic, sealed
+from mlptui.store.host import process_start
+
+FORMAT = 1
+MANIFEST = "checkpoint.json"
+MANIFEST_LIMIT = 16 << 20
+HEADER_LIMIT = 1 << 20
+TENSOR_LIMIT = 20_000
+DTYPES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "U16": 2, "U32": 4, "U64": 8,
+    "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A committed checkpoint by its manifest. Its files are not yet verified."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def step(self) -> int:
+        return int(self.manifest["step"])
+
+    @property
+    def valid_accuracy(self) -> float | None:
+        return sealed.number(self.manifest.get("metrics", {}).get("valid_accuracy"))
+
+    @property
+    def valid_loss(self) -> float | None:
+        return sealed.number(self.manifest.get("metrics", {}).get("valid_loss"))
+
+    @property
+    def size(self) -> int:
+        return sum(int(entry["size"]) for entry in self.manifest["files"].values())
+
+    def read(self, name: str) -> bytes:
+        """One file's verified bytes. Raises CheckpointError with file and reason."""
+        try:
+            entry = self.manifest["files"][name]
+            data = atomic.read_regular(self.folder / name, int(entry["size"]))
+        except KeyError:
+            raise CheckpointError(f"{self.name} has no {name}") from None
+        except OSError as error:
+            raise CheckpointError(f"{self.name} is damaged: {name}: {atomic.reason(error)}") from None
+        except StorageError as error:
+            raise CheckpointError(f"{self.name} is damaged: {error}") from None
+        if len(data) != entry["size"]:
+            raise CheckpointError(f"{self.name} is damaged: {name} has {len(data):,} of {entry['size']:,} bytes")
+        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise CheckpointError(f"{self.name} is damaged: {name} (checksum)")
+        check_tensor_header(data, name)
+        return data
+
+
+def name_of(step: int) -> str:
+    return f"step-{step:010d}"
+
+
+def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> Checkpoint:
+    """Write a checkpoint so that it is there whole or not at all, and durable when this returns.
+
+    Raises StorageError with a sentence; then the earlier checkpoints are untouched and no part of this one is left.
+    An error only in the last fsync of the parent folder counts as saved if everything reads back verified.
+    """
+    manifest = {
+        "format": FORMAT,
+        "step": step,
+        **facts,
+        "files": {name: {"size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for name, d in files.items()},
+    }
+    content = sealed.document(manifest)
+    needed = sum(map(len, files.values())) + len(content)
+    try:
+        free = atomic.free_space(parent)
+        if free < needed:
+            raise StorageError(f"needs {_size(needed)}, {_size(free)} free")
+        atomic.commit_folder(parent, name_of(step), {**files, MANIFEST: content})
+    except FileExistsError:
+        raise StorageError(f"{name_of(step)} exists already") from None
+    except OSError as error:
+        if not _reads_back(parent / name_of(step), list(files)):
+            raise StorageError(atomic.reason(error)) from None
+    return Checkpoint(parent / name_of(step), manifest)
+
+
+def _size(number: int) -> str:
+    from mlptui.core.text import size
+
+    return size(number)
+
+
+def _reads_back(folder: Path, names: list[str]) -> bool:
+    try:
+        checkpoint = load(folder)
+        for name in names:
+            checkpoint.read(name)
+    except CheckpointError:
+        return False
+    return True
+
+
+def load(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`, its manifest verified. Raises CheckpointError."""
+    try:
+        data = atomic.read_regular(folder / MANIFEST, MANIFEST_LIMIT)
+        manifest = sealed.read_document(data, MANIFEST)
+        if int(manifest["format"]) > FORMAT:
+            raise CheckpointError(f"{folder.name} was made by a newer mlptui (format {manifest['format']})")
+        files = manifest["files"]
+        if any("/" in name or name.startswith(".") for name in files):
+            raise CheckpointError(f"{folder.name} is damaged: a file name is not plain")
+        int(manifest["step"]), [int(entry["size"]) for entry in files.values()]
+    except OSError as error:
+        raise CheckpointError(f"{folder.name} is damaged: {MANIFEST}: {atomic.reason(error)}") from None
+    except StorageError as error:
+        raise CheckpointError(f"{folder.name} is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise CheckpointError(f"{folder.name} is damaged: {MANIFEST} is incomplete") from None
+    return Checkpoint(folder, manifest)
+
+
+def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:
+    """Committed checkpoints by step, and a sentence for each whose manifest is damaged."""
+    good, bad = [], []
+    for folder in _committed(parent):
+        try:
+            good.append(load(folder))
+        except CheckpointError as error:
+            bad.append(str(error))
+    return sorted(good, key=lambda c: c.step), bad
+
+
+def _committed(parent: Path) -> list[Path]:
+    try:
+        return sorted(
+            Path(e.path)
+            for e in os.scandir(parent)
+            if e.name.startswith("step-") and e.name[5:].isdecimal() and e.is_dir(follow_symlinks=False)
+        )
+    except OSError:
+        return []
+
+
+def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint of which every byte is as it was written, and a sentence for each that was passed over."""
+    passed: list[str] = []
+    for folder in reversed(_committed(parent)):
+        try:
+            checkpoint = load(folder)
+            for name in checkpoint.manifest["files"]:
+                checkpoint.read(name)
+        except CheckpointError as error:
+            passed.append(str(error))
+        else:
+            return checkpoint, passed
+    return None, passed
+
+
+def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
+    """Highest validation accuracy, then lowest validation loss, then earliest; None if none was validated."""
+    judged = [c for c in checkpoints if c.valid_accuracy is not None]
+    return min(judged, key=lambda c: (-(c.valid_accuracy or 0), c.valid_loss or 0, c.step), default=None)
+
+
+def prune(parent: Path, keep: int) -> list[str]:
+    """Remove all but the first, the newest `keep` and the best. Returns the names that went; never raises."""
+    checkpoints, _ = listed(parent)
+    kept = {c.name for c in checkpoints[-keep:]} | {c.name for c in checkpoints[:1]}
+    top = best(checkpoints)
+    if top:
+        kept.add(top.name)
+    gone = []
+    for checkpoint in checkpoints:
+        if checkpoint.name not in kept:
+            away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
+            try:
+                os.rename(checkpoint.folder, away)
+            except OSError:
+                continue
+            atomic.remove_folder_quietly(away)
+            gone.append(checkpoint.name)
+    return gone
+
+
+def set_aside(parent: Path, name: str) -> None:
+    """Rename a damaged checkpoint so that it is kept but never chosen again."""
+    try:
+        os.rename(parent / name, parent / f"damaged-{name}-{int(time.time())}-{secrets.token_hex(2)}")
+    except OSError:
+        pass
+
+
+def sweep(parent: Path) -> None:
+    """Remove temporary and half-removed folders of processes that are gone. Only the holder of the run's lock may call it."""
+    try:
+        entries = list(os.scandir(parent))
+    except OSError:
+        return
+    for entry in entries:
+        kind, _, rest = entry.name.partition("-")
+        pid = rest.partition("-")[0]
+        if kind in (".tmp", ".del") and pid.isdecimal() and (int(pid) == os.getpid() or process_start(int(pid)) is None):
+            atomic.remove_folder_quietly(Path(entry.path))
+
+
+def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
+    """The header of a safetensors file, bounded and consistent. Raises CheckpointError."""
+
+    def bad(why: str) -> CheckpointError:
+        return CheckpointError(f"{name} is refused: {why}")
+
+    if len(data) < 8:
+        raise bad("it is too short for a safetensors file")
+    length = int.from_bytes(data[:8], "little")
+    if length > HEADER_LIMIT or 8 + length > len(data):
+        raise bad("its header is larger than allowed")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError):
+        raise bad("its header cannot be read") from None
+    if not isinstance(header, dict) or len(header) > TENSOR_LIMIT:
+        raise bad(f"it has more than {TENSOR_LIMIT:,} tensors or no table of them")
+    end = 0
+    spans = []
+    for tensor, entry in header.items():
+        if tensor == "__metadata__":
+            continue
+        try:
+            (start, stop), shape, dtype = entry["data_offsets"], entry["shape"], entry["dtype"]
+            elements = 1
+            for extent in shape:
+                if not isinstance(extent, int) or extent < 0:
+                    raise ValueError
+                elements *= extent
+            if not 0 <= start <= stop <= len(data) - 8 - length or stop - start != elements * DTYPES[dtype]:
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise bad(f"the entry of tensor {tensor[:80]!r} makes no sense") from None
+        spans.append((start, stop))
+    for start, stop in sorted(spans):
+        if start != end:
+            raise bad("its tensors overlap or leave holes")
+        end = stop
+    return header

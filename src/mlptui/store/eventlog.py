@@ -1,0 +1,138 @@
+"""events.jsonl: one fact a line, appended by the trainer and tailed by anybody."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from mlptui.core.events import Event, Kind
+from mlptui.store import sealed
+from mlptui.store.append import AppendFile
+
+LINE_LIMIT = 65_536
+READ_BUDGET = 1 << 20
+
+
+class EventWriter:
+    """Appends events with a running number; nothing that the disk does makes it raise."""
+
+    def __init__(self, path: Path) -> None:
+        cut_torn_tail(path)
+        self.seq = last_seq(path)
+        self.file = AppendFile(path)
+
+    def write(self, kind: str, step: int, **data: Any) -> Event:
+        if self.file.lost and not self.file.waiting:
+            lost, self.file.lost = self.file.lost, 0
+            self.write(Kind.GAP, step, records=lost)
+        self.seq += 1
+        event = Event(kind, step, data, self.seq, time.time(), time.monotonic())
+        line = sealed.line(
+            {
+                "seq": event.seq,
+                "wall": event.wall,
+                "mono": event.mono,
+                "step": step,
+                "kind": kind,
+                "data": data,
+            }
+        )
+        if len(line) > LINE_LIMIT:
+            line = sealed.line(
+                {
+                    "seq": event.seq,
+                    "wall": event.wall,
+                    "mono": event.mono,
+                    "step": step,
+                    "kind": kind,
+                    "data": {},
+                }
+            )
+        self.file.append(line)
+        self.file.sync()
+        return event
+
+
+class EventReader:
+    """Reads whole lines from where it stopped. `damaged` counts lines whose checksum is wrong; they are left out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.damaged = 0
+
+    def read(self, budget: int = READ_BUDGET) -> list[Event]:
+        """New events, at most about `budget` bytes of them. A missing file has none; never raises for damaged content."""
+        try:
+            with self.path.open("rb") as stream:
+                if os.fstat(stream.fileno()).st_size < self.offset:
+                    self.offset = 0
+                stream.seek(self.offset)
+                block = stream.read(budget)
+        except OSError:
+            return []
+        whole = block.rfind(b"\n") + 1
+        if not whole:
+            if len(block) == budget:
+                self.offset += len(block)
+                self.damaged += 1
+            return []
+        self.offset += whole
+        events = []
+        for line in block[:whole].splitlines():
+            event = parse(line)
+            if event is None:
+                self.damaged += 1
+            else:
+                events.append(event)
+        return events
+
+    def read_all(self) -> list[Event]:
+        events: list[Event] = []
+        while True:
+            before = self.offset
+            events += self.read()
+            if self.offset == before:
+                return events
+
+
+def parse(line: bytes) -> Event | None:
+    """One line as an event; None where it is damaged or not an event."""
+    values = sealed.read_line(line) if len(line) <= LINE_LIMIT else None
+    if values is None:
+        return None
+    try:
+        data = values["data"]
+        return Event(
+            str(values["kind"]),
+            int(values["step"]),
+            data if isinstance(data, dict) else {},
+            int(values["seq"]),
+            float(values["wall"]),
+            float(values["mono"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def read_events(path: Path) -> list[Event]:
+    return EventReader(path).read_all()
+
+
+def last_seq(path: Path) -> int:
+    return max((event.seq for event in read_events(path)), default=0)
+
+
+def cut_torn_tail(path: Path) -> bool:
+    """Cut what follows the last newline, keeping a copy beside it as `*.torn`. True if something was cut."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    whole = data.rfind(b"\n") + 1
+    if whole == len(data):
+        return False
+    with path.with_suffix(path.suffix + ".torn").open("ab") as torn:
+        torn.write(data[whole:] + b"\n")
+    os.truncate(path, whole)
+    return True
