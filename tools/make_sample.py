@@ -27,8 +27,8 @@ def idx(array: np.ndarray) -> bytes:
 
 def main(folder: Path) -> None:
     for split, (block, count) in SPLITS.items():
-        images = np.frombuffer(gzip.open(folder / f"{split}-images-idx3-ubyte.gz").read(), np.uint8, offset=16)
-        labels = np.frombuffer(gzip.open(folder / f"{split}-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)
+        images = np.frombuffer(gzip.decompress((folder / f"{split}-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
+        labels = np.frombuffer(gzip.decompress((folder / f"{split}-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
         chosen = block_of_each_class(labels, block, count)
         for kind, array in (("images-idx3", images.reshape(-1, 28, 28)[chosen]), ("labels-idx1", labels[chosen])):
             (TARGET / f"{split}-{kind}-ubyte.gz").write_bytes(zopfli.gzip.compress(idx(array), numiterations=10))

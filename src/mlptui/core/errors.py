@@ -54,5 +54,9 @@ class StorageError(MlptuiError):
     """The disk refused: full, read-only, gone."""
 
 
+class DeviceError(MlptuiError):
+    """The device that was asked for cannot be used."""
+
+
 class RunError(MlptuiError):
     """A run that cannot be found, started, commanded or resumed."""

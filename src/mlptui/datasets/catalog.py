@@ -1,5 +1,6 @@
 """The data sets that mlptui knows by name."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,11 @@ def entry(name: str) -> Entry:
     if name not in ENTRIES:
         raise DataError(f"there is no data set {name[:80]!r}; known are {', '.join(ENTRIES)}")
     return ENTRIES[name]
+
+
+def checksum(entry: Entry) -> str:
+    """Names the data set's content: the hash over the hashes of its files."""
+    return hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
 
 
 def folder(paths: Paths, known: Entry) -> Path:

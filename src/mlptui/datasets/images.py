@@ -1,6 +1,5 @@
 """Data sets as arrays."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +33,6 @@ class Images:
     sha256: str
 
 
-def checksum(entry: catalog.Entry) -> str:
-    return hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
-
-
 def load(paths: Paths, name: str) -> Images:
     """Read and verify a data set. Raises DataError with a sentence that says what to do."""
     entry = catalog.entry(name)
@@ -58,7 +53,7 @@ def load(paths: Paths, name: str) -> Images:
         entry.classes,
         Split(train_images[:, None], train_labels),
         Split(test_images[:, None], test_labels),
-        checksum(entry),
+        catalog.checksum(entry),
     )
 
 

@@ -1,7 +1,9 @@
 """events.jsonl: one fact a line, appended by the trainer and tailed by anybody."""
 
 import os
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +22,33 @@ class EventWriter:
         cut_torn_tail(path)
         self.seq = last_seq(path)
         self.file = AppendFile(path)
+        self._lock = threading.RLock()
 
     def write(self, kind: str, step: int, **data: Any) -> Event:
-        if self.file.lost and not self.file.waiting:
-            lost, self.file.lost = self.file.lost, 0
-            self.write(Kind.GAP, step, records=lost)
-        self.seq += 1
-        event = Event(kind, step, data, self.seq, time.time(), time.monotonic())
-        line = sealed.line(
-            {
-                "seq": event.seq,
-                "wall": event.wall,
-                "mono": event.mono,
-                "step": step,
-                "kind": kind,
-                "data": data,
-            }
-        )
-        if len(line) > LINE_LIMIT:
-            line = sealed.line(
-                {
-                    "seq": event.seq,
-                    "wall": event.wall,
-                    "mono": event.mono,
-                    "step": step,
-                    "kind": kind,
-                    "data": {},
-                }
-            )
-        self.file.append(line)
-        self.file.sync()
-        return event
+        """Append one event and make it durable, if the disk lets; an event too long for a line loses its data."""
+        with self._lock:
+            if self.file.lost and not self.file.waiting:
+                lost, self.file.lost = self.file.lost, 0
+                self.write(Kind.GAP, step, records=lost)
+            self.seq += 1
+            event = Event(kind, step, data, self.seq, time.time(), time.monotonic())
+            line = _line(event)
+            self.file.append(line if len(line) <= LINE_LIMIT else _line(replace(event, data={})))
+            self.file.sync()
+            return event
+
+
+def _line(event: Event) -> bytes:
+    return sealed.line(
+        {
+            "seq": event.seq,
+            "wall": event.wall,
+            "mono": event.mono,
+            "step": event.step,
+            "kind": event.kind,
+            "data": dict(event.data),
+        }
+    )
 
 
 class EventReader:

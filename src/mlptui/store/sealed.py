@@ -14,7 +14,7 @@ def line(values: dict[str, Any]) -> bytes:
 
     NaN and infinities become the strings "nan", "inf" and "-inf".
     """
-    text = json.dumps(_finite(values), ensure_ascii=True, separators=(",", ":"), allow_nan=False)[:-1]
+    text = json.dumps(finite(values), ensure_ascii=True, separators=(",", ":"), allow_nan=False)[:-1]
     return f'{text},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'.encode()
 
 
@@ -34,7 +34,7 @@ def read_line(data: bytes) -> dict[str, Any] | None:
 
 def document(values: dict[str, Any]) -> bytes:
     """A readable document whose last member `seal` is the SHA-256 of the text before it."""
-    text = json.dumps(_finite(values), ensure_ascii=True, indent=1, allow_nan=False)[:-2]
+    text = json.dumps(finite(values), ensure_ascii=True, indent=1, allow_nan=False)[:-2]
     return f'{text},\n "seal": "{hashlib.sha256(text.encode()).hexdigest()}"\n}}\n'.encode()
 
 
@@ -52,7 +52,8 @@ def read_document(data: bytes, what: str) -> dict[str, Any]:
     return values
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same values with NaN and infinities as strings, as JSON wants it."""
     if isinstance(value, float):
         if math.isnan(value):
             return "nan"
@@ -60,9 +61,9 @@ def _finite(value: Any) -> Any:
             return "inf" if value > 0 else "-inf"
         return value
     if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return value
 
 

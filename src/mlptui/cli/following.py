@@ -1,0 +1,87 @@
+"""Following a run on plain lines."""
+
+import signal
+import time
+
+from mlptui.cli import output
+from mlptui.core import text
+from mlptui.core.events import Event, Kind, sentence
+from mlptui.core.status import Status
+from mlptui.launch import trainer
+from mlptui.store.follow import Follower, Update
+from mlptui.store.rundir import Run
+
+INTERVAL = 0.2
+HEADER = "epoch   train loss  valid loss  train acc  valid acc   samples/s      time"
+SPOKEN = (
+    Kind.STARTED, Kind.RESUMED, Kind.CHECKPOINT_FAILED, Kind.CHECKPOINT_DAMAGED, Kind.COMMAND, Kind.WARNING, Kind.DIVERGED,
+    Kind.GAP, Kind.TESTED, Kind.FINISHED, Kind.STOPPED, Kind.FAILED,
+)  # fmt: skip
+
+
+def epoch_line(event: Event) -> str:
+    speed = event["samples_per_second"]
+    return (
+        f"{event['epoch']:>5}  {text.loss(event['train_loss']):>11} {text.loss(event['valid_loss']):>11}"
+        f" {text.percent(event['train_accuracy']):>10} {text.percent(event['valid_accuracy']):>10}"
+        f" {text.count(round(speed) if speed else None):>11} {text.duration(event['seconds']):>9}"
+    )
+
+
+def follow(run: Run, quiet: bool = False) -> int:
+    """Print an epoch a line until the run ends; returns its exit code. ctrl+c detaches and says how to come back."""
+    follower = Follower(run)
+    headed = False
+    try:
+        while True:
+            update = follower.poll()
+            for event in update.events if not quiet else ():
+                if event.kind == Kind.EPOCH:
+                    if not headed:
+                        output.data(HEADER)
+                        headed = True
+                    output.data(epoch_line(event))
+                elif event.kind in SPOKEN:
+                    output.narrate(sentence(event))
+            if not update.verdict.status.live and not update.more:
+                return _ended(run, update)
+            _wait(update)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        output.narrate(f"\ndetached; the run goes on. Come back with: mlptui runs follow {run.id}")
+        return 130
+
+
+def json_events(run: Run) -> int:
+    """Every event as a JSON line until the run ends, then its state; returns its exit code."""
+    follower = Follower(run)
+    while True:
+        update = follower.poll()
+        for event in update.events:
+            output.as_json({"kind": event.kind, "step": event.step, "wall": event.wall, **event.data})
+        if not update.verdict.status.live and not update.more:
+            output.as_json({"kind": "end", "run": run.id, "status": update.verdict.status, "reason": update.verdict.reason})
+            return exit_code(update)
+        _wait(update)
+
+
+def exit_code(update: Update) -> int:
+    return 0 if update.verdict.status in (Status.FINISHED, Status.STOPPED) else 1
+
+
+def _wait(update: Update) -> None:
+    trainer.reap()
+    if not update.more:
+        time.sleep(INTERVAL)
+
+
+def _ended(run: Run, update: Update) -> int:
+    status, state = update.verdict.status, update.state
+    if status is Status.KILLED:
+        output.narrate(
+            f"{run.id} was {update.verdict.reason} at step {state.step:,}; last checkpoint {state.checkpoint or 'none'}. "
+            f"Go on with: mlptui runs resume {run.id}"
+        )
+    elif update.verdict.reason and status is not Status.STOPPED:
+        output.narrate(f"{run.id} {status}: {update.verdict.reason}")
+    return exit_code(update)

@@ -1,0 +1,31 @@
+"""Data go to stdout, narration to stderr."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mlptui.core.text import safe
+from mlptui.store.sealed import finite
+
+
+def narrate(text: str) -> None:
+    print(safe(text), file=sys.stderr, flush=True)
+
+
+def data(text: str) -> None:
+    print(text, flush=True)
+
+
+def as_json(value: Any) -> None:
+    """One JSON document on a line of its own; NaN and infinities as strings."""
+    print(json.dumps(finite(value), ensure_ascii=True, allow_nan=False, default=str), flush=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
+    """Aligned columns; those whose index is in `right` are aligned right."""
+    texts = [list(header), *([safe(cell, 80) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
+    for row in texts:
+        cells = (cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        data("  ".join(cells).rstrip())

@@ -1,0 +1,224 @@
+"""`mlptui runs`"""
+
+import argparse
+import time
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  mlptui runs list                  all runs, newest first
+  mlptui runs show last             one run, with its recipe and events
+  mlptui runs follow 7f3a           any unique part of a run's id will do
+  mlptui runs set last 0.01         set the learning rate
+  mlptui runs resume last           go on: unpause a paused run, restart a dead one from its last good checkpoint
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    actions = parser.add_subparsers(title="actions", metavar="", required=True)
+
+    def action(name: str, help_: str, act: Any, run: bool = True) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
+        if run:
+            made.add_argument("run", help="id, unique part of an id, or 'last'")
+        made.add_argument("--json", action="store_true", help="machine-readable")
+        made.set_defaults(act=act, command=name)
+        return made
+
+    action("list", "all runs, newest first", _list, run=False)
+    action("show", "one run: state, recipe, checkpoints, events", _show)
+    action("follow", "print an epoch a line until the run ends", _follow)
+    action("pause", "pause before the next step", _command)
+    action("resume", "go on: unpause, or restart a dead run from its last good checkpoint", _resume)
+    action("stop", "stop after saving a checkpoint", _command)
+    action("checkpoint", "save a checkpoint now", _command)
+    action("set", "set the learning rate", _command).add_argument("value", type=float, help="learning rate")
+    action("step", "let a paused run train N batches", _command).add_argument(
+        "value", type=int, nargs="?", default=1, metavar="N"
+    )
+    action("remove", "remove a run that is not training", _remove).add_argument(
+        "--yes", action="store_true", help="do not ask (needed where there is no terminal)"
+    )
+
+
+def _find(options: argparse.Namespace) -> Any:
+    from mlptui.store import paths, rundir
+
+    return rundir.find(paths.find(), options.run)
+
+
+def _row(run: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from mlptui.core.errors import StorageError
+
+    try:
+        state = run.state()
+        verdict = run.verdict(state)
+    except StorageError as error:
+        return {"run": run.id, "status": "unknown", "reason": str(error)}
+    return {**asdict(state), "run": run.id, "status": str(verdict.status), "reason": verdict.reason, "folder": str(run.folder)}
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.core.status import GLYPHS, Status
+    from mlptui.store import paths, rundir
+
+    rows = [_row(run) for run in rundir.all_runs(paths.find())]
+    if options.json:
+        output.as_json(rows)
+        return 0
+    if not rows:
+        output.narrate("no runs yet; 'mlptui train' starts one")
+        return 0
+    now = time.time()
+    output.table(
+        ("run", "status", "data", "model", "epoch", "valid acc", "train loss", "age"),
+        [
+            (
+                r["run"],
+                f"{GLYPHS[Status(r['status'])][0]} {r['status']}",
+                r.get("data", "-"),
+                r.get("model", "-"),
+                f"{r.get('epoch', 0)}/{r.get('epochs', 0)}",
+                text.percent(r.get("valid_accuracy")),
+                text.loss(r.get("train_loss")),
+                text.age(now - r["created"]) if r.get("created") else "-",
+            )
+            for r in rows
+        ],
+        right=(4, 5, 6, 7),
+    )
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.core.events import sentence, without_taken_back
+    from mlptui.store import checkpoints
+    from mlptui.store.eventlog import read_events
+
+    run = _find(options)
+    row = _row(run)
+    events = without_taken_back(read_events(run.events_file))
+    good, bad = checkpoints.listed(run.checkpoints)
+    best = checkpoints.best(good)
+    if options.json:
+        row["checkpoints"] = [
+            {"name": c.name, "step": c.step, "valid_accuracy": c.valid_accuracy, "size": c.size, "best": c is best}
+            for c in good
+        ]
+        row["damaged"] = bad
+        row["recipe"] = run.recipe().model_dump()
+        row["events"] = [{"kind": e.kind, "step": e.step, "wall": e.wall, **e.data} for e in events]
+        output.as_json(row)
+        return 0
+    output.data(f"{row['run']}  {row['status']}  {text.safe(row['reason'])}".rstrip())
+    output.data(f"folder      {run.folder}")
+    for label, name in (
+        ("data", "data"),
+        ("model", "model"),
+        ("device", "device"),
+        ("matmul", "matmul"),
+        ("threads", "threads"),
+    ):
+        output.data(f"{label:<11} {text.safe(row.get(name) or '-')}")
+    output.data(f"step        {row.get('step', 0):,} of {text.count(row.get('steps'))}")
+    for checkpoint in good:
+        mark = "  best" if checkpoint is best else ""
+        accuracy = text.percent(checkpoint.valid_accuracy)
+        output.data(f"checkpoint  {checkpoint.name}  {text.size(checkpoint.size):>8}  {accuracy:>7}{mark}")
+    for sentence_ in bad:
+        output.data(f"damaged     {text.safe(sentence_)}")
+    for event in events[-30:]:
+        output.data(f"{time.strftime('%H:%M:%S', time.localtime(event.wall))}    {sentence(event)}")
+    return 0
+
+
+def _follow(options: argparse.Namespace) -> int:
+    from mlptui.cli.following import follow, json_events
+
+    run = _find(options)
+    return json_events(run) if options.json else follow(run)
+
+
+def _command(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import RunError
+    from mlptui.store import control
+
+    run = _find(options)
+    verdict = run.verdict()
+    if not verdict.status.live:
+        raise RunError(f"{run.id} is {verdict.status}; only a live run takes commands")
+    value = getattr(options, "value", None)
+    command = control.send(run, options.command, None if value is None else float(value))
+    return _answer(run, command, options, output)
+
+
+def _answer(run: Any, command: str, options: argparse.Namespace, output: Any) -> int:
+    """Wait for the event that answers the command."""
+    from mlptui.core.errors import RunError
+    from mlptui.core.events import Kind, sentence
+    from mlptui.store.eventlog import EventReader
+
+    reader = EventReader(run.events_file)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for event in reader.read():
+            if event.kind == Kind.COMMAND and event["id"] == command:
+                if options.json:
+                    output.as_json({"run": run.id, "step": event.step, **event.data})
+                else:
+                    output.narrate(f"{run.id}: {sentence(event)}")
+                return 1 if event["refused"] else 0
+        if not run.verdict().status.live:
+            raise RunError(f"{run.id} ended before it answered")
+        time.sleep(0.05)
+    raise RunError(f"{run.id} has not answered within 60 s; it will see the command when it can")
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.status import Status
+    from mlptui.devices.choice import environment
+    from mlptui.launch import begin, trainer
+    from mlptui.store import control
+
+    run = _find(options)
+    if run.verdict().status is Status.PAUSED:
+        return _answer(run, control.send(run, "resume"), options, output)
+    pid = begin.resume(run, environment(run.recipe().device))
+    trainer.wait_until_ready(run, pid)
+    if options.json:
+        output.as_json({"run": run.id, "pid": pid})
+    else:
+        output.narrate(f"{run.id} goes on in process {pid}; follow it with: mlptui runs follow {run.id}")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    import sys
+
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.store import paths, rundir
+
+    run = _find(options)
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"removing {run.id} needs --yes where nobody can be asked")
+        print(f"remove {run.id} with its checkpoints for good? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            output.narrate("nothing was removed")
+            return 1
+    rundir.discard(rundir.remove(paths.find(), run))
+    if options.json:
+        output.as_json({"removed": run.id})
+    else:
+        output.narrate(f"{run.id} is removed")
+    return 0

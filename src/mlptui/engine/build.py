@@ -1,0 +1,104 @@
+"""The tree of layers as a torch module."""
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from mlptui.core.architecture.printer import describe
+from mlptui.core.architecture.tree import SEQUENTIAL, Layer
+from mlptui.core.errors import MlptuiError
+from mlptui.core.text import count, size
+
+
+class BuildError(MlptuiError):
+    """The architecture is well-formed but cannot be built or does not fit its input; names the layer."""
+
+
+def build(tree: Layer) -> nn.Module:
+    """The module, with torch's own initialisation from the present random state. Tied layers are one object.
+
+    Raises BuildError.
+    """
+    made: dict[int, nn.Module] = {}
+
+    def module(layer: Layer, path: str) -> nn.Module:
+        if id(layer) not in made:
+            made[id(layer)] = one(layer, path)
+        return made[id(layer)]
+
+    def one(layer: Layer, path: str) -> nn.Module:
+        try:
+            if layer.kind != SEQUENTIAL:
+                result = getattr(nn, layer.kind)(**dict(layer.arguments))
+                assert isinstance(result, nn.Module)
+                return result
+            sequential = nn.Sequential()
+            for name, child in layer.children:
+                sequential.add_module(name, module(child, f"{path}.{name}" if path else name))
+            return sequential
+        except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+            raise BuildError(f"layer {path or 'network'}, {describe(layer)}: {first_line(error)}") from None
+
+    return module(tree, "")
+
+
+def check_fits(tree: Layer, free: int | None) -> None:
+    """Refuse a network whose weights alone would not fit into `free` bytes, before any is allocated. Raises BuildError."""
+    with torch.device("meta"):
+        sketch = build(tree)
+    needed = sum(p.numel() * p.element_size() for p in sketch.parameters() if not isinstance(p, UninitializedParameter))
+    if free is not None and 4 * needed > free:
+        raise BuildError(
+            f"the network has {count(needed // 4)} parameters; training needs about {size(4 * needed)}, {size(free)} are free"
+        )
+
+
+def probe(model: nn.Module, images: torch.Tensor, classes: int) -> None:
+    """Run one small batch through the model, which also gives lazy layers their shapes, and check what comes out.
+
+    Raises BuildError that names the layer at fault with the shape that reached it.
+    """
+    where: list[tuple[str, str]] = []
+
+    def entering(name: str):  # type: ignore[no-untyped-def]
+        def hook(_: nn.Module, inputs: tuple[object, ...]) -> None:
+            where.append((name, shape_of(inputs[0]) if inputs else "nothing"))
+
+        return hook
+
+    hooks = [m.register_forward_pre_hook(entering(n)) for n, m in model.named_modules() if not isinstance(m, nn.Sequential)]
+    was_training = model.training
+    try:
+        model.eval()
+        with torch.no_grad():
+            output = model(images)
+    except Exception as error:
+        name, shape = where[-1] if where else ("", shape_of(images))
+        faulty = dict(model.named_modules()).get(name, model)
+        raise BuildError(f"layer {name or 'network'}, {short(faulty)}, got {shape}: {first_line(error)}") from None
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    if not isinstance(output, torch.Tensor) or output.shape != (len(images), classes):
+        raise BuildError(
+            f"the network gives {shape_of(output)} for {len(images)} samples; {classes} classes need [{len(images)}, {classes}]"
+        )
+
+
+def shape_of(value: object) -> str:
+    return str(list(value.shape)) if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+
+
+def short(module: nn.Module) -> str:
+    text = repr(module).partition("\n")[0]
+    return text if len(text) <= 80 else type(module).__name__
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable and frozen parameters, tied ones once."""
+    return sum(p.numel() for p in model.parameters())

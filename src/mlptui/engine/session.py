@@ -1,0 +1,117 @@
+"""A training in memory: model, optimiser and position, without any file."""
+
+import copy
+import math
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlptui.core.recipe import Recipe
+from mlptui.core.schedule import factor
+from mlptui.engine.batches import Batches
+from mlptui.engine.seeding import seed_step
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all of it is saved. `step` counts finished steps; sums are over the present epoch."""
+
+    step: int = 0
+    loss_sum: float = 0.0
+    hits: float = 0.0
+    samples: int = 0
+    best_loss: float = math.inf
+    best_accuracy: float = -1.0
+    best_step: int = 0
+    bad_epochs: int = 0
+    trained_seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    knobs: list[list[float]] = field(default_factory=list)
+
+
+class Session:
+    """What a run trains. `knobs` are [step, learning rate] pairs: from that step (from 0) on the base rate is that one."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        train: Batches,
+        valid: Batches | None,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.model, self.optimizer = recipe, model, optimizer
+        self.train, self.valid, self.device = train, valid, device
+        self.progress = Progress()
+        self.steps_per_epoch = max(1, math.ceil(train.size / recipe.batch_size))
+        self.steps = self.steps_per_epoch * recipe.epochs
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch, from 0."""
+        return self.progress.step // self.steps_per_epoch
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+    def base_rate(self, step: int) -> float:
+        rate = self.recipe.optimizer.lr
+        for since, value in self.progress.knobs:
+            if since <= step:
+                rate = value
+        return rate
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return self.base_rate(step) * factor(self.recipe.schedule, step, self.steps, self.steps_per_epoch)
+
+    def turn_rate(self, step: int, value: float) -> None:
+        """Set the base learning rate from `step` on."""
+        self.progress.knobs = [*(k for k in self.progress.knobs if k[0] < step), [step, value]]
+
+    def prepare_step(self) -> None:
+        """Random state and learning rate of the step that comes; both are functions of its number."""
+        step = self.progress.step
+        seed_step(self.recipe.seed, step, self.device)
+        rate = self.rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def clip(self) -> torch.Tensor | None:
+        """Clip if the recipe says so; the norm of all gradients where this step is one that is measured."""
+        measured = self.recipe.gradient_norm_every and self.progress.step % self.recipe.gradient_norm_every == 0
+        if self.recipe.clip_norm:
+            return nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        if measured:
+            return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        return None
+
+    def finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return bool(torch.isfinite(nn.utils.get_total_norm(list(self.model.parameters()))))
+
+    def capture(self) -> dict[str, Any]:
+        """A copy of all that a step changes, on the device; tied tensors stay tied in it."""
+        copies: dict[tuple[object, ...], torch.Tensor] = {}
+
+        def copied(tensor: torch.Tensor) -> torch.Tensor:
+            place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+            if place not in copies or not tensor.numel():
+                copies[place] = tensor.detach().clone()
+            return copies[place]
+
+        return {
+            "model": {name: copied(tensor) for name, tensor in self.model.state_dict().items()},
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "progress": copy.deepcopy(self.progress),
+        }
+
+    def restore(self, captured: dict[str, Any]) -> None:
+        self.model.load_state_dict(captured["model"])
+        self.optimizer.load_state_dict(copy.deepcopy(captured["optimizer"]))
+        self.progress = copy.deepcopy(captured["progress"])

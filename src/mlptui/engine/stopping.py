@@ -1,0 +1,10 @@
+"""The one flag that signal handlers and commands set and the training loop reads."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class StopRequest:
+    """Who asked the run to stop; empty while nobody did."""
+
+    why: str = ""

@@ -1,0 +1,118 @@
+"""Start a trainer as a process of its own, which no terminal, viewer or hang-up can end."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlptui.core.errors import RunError
+from mlptui.core.status import Status
+from mlptui.store import lock
+from mlptui.store.rundir import Run
+
+MODULE = "mlptui.engine.trainer"
+READY_TIMEOUT = 60.0
+
+# glibc gives large blocks back to the system after every use, and every step then pays for fresh pages:
+# 10 to 25 % of a step of 784-256-10. These make it keep them. Other C libraries ignore them.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
+
+
+def start(run: Run, extra: Mapping[str, str] | None = None) -> int:
+    """Start the trainer of a run and return its pid at once. `extra` is added to its environment. Raises RunError."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONPATH"}
+    environment |= {**ALLOCATOR, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    try:
+        with run.log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", MODULE, str(run.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=run.folder,
+                env=environment,
+                start_new_session=True,
+                close_fds=True,
+            )
+    except OSError as error:
+        raise RunError(f"the trainer cannot be started: {error.strerror}") from None
+    _reap_later(process)
+    return process.pid
+
+
+def wait_until_ready(run: Run, pid: int, timeout: float = READY_TIMEOUT, idle: Callable[[], None] | None = None) -> None:
+    """Return when the trainer `pid` holds the run. Raises RunError with the reason if it died first or took too long."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        state = run.state()
+        if state.pid == pid:
+            if state.status == Status.FAILED:
+                raise RunError(state.reason)
+            return
+        if not _lives(pid):
+            tail = run.log_tail(3)
+            owner = lock.read_owner(run.lock_file)
+            raise RunError(
+                "the trainer ended at once: " + (tail[-1] if tail else f"it left no message ({owner.host or 'no owner'})")
+            )
+        if idle:
+            idle()
+        time.sleep(0.02)
+    raise RunError(f"the trainer did not answer within {timeout:.0f} s; its log is {run.log_file}")
+
+
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+
+
+def _reap_later(process: "subprocess.Popen[bytes]") -> None:
+    """Keep the handle: polling it reaps the child, and dropping it unpolled would warn."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
+    _children[process.pid] = process
+
+
+def reap() -> None:
+    """Collect trainers of this process that have ended, so that none stays behind as a zombie."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
+
+
+def _lives(pid: int) -> bool:
+    child = _children.get(pid)
+    return child is not None and child.poll() is None
+
+
+def may_be_killed_at_logout(systemd_conf: str | None, lingering: bool | None) -> bool:
+    """Whether logind ends this user's processes at logout: KillUserProcesses is on and lingering is off."""
+    value = ""
+    for line in (systemd_conf or "").splitlines():
+        key, _, setting = line.strip().partition("=")
+        if key == "KillUserProcesses":
+            value = setting.strip().lower()
+    return value in ("yes", "true", "1", "on") and lingering is False
+
+
+def logout_warning() -> str:
+    """One sentence if this host kills runs at logout, with what to do; empty otherwise."""
+    try:
+        configuration = "".join(
+            p.read_text(errors="replace") + "\n"
+            for p in [Path("/etc/systemd/logind.conf"), *sorted(Path("/etc/systemd/logind.conf.d").glob("*.conf"))]
+            if p.is_file()
+        )
+        import getpass
+
+        lingering = Path(f"/var/lib/systemd/linger/{getpass.getuser()}").exists()
+    except (OSError, KeyError):
+        return ""
+    if may_be_killed_at_logout(configuration, lingering):
+        return "this host ends your processes at logout, runs too; allow them with: loginctl enable-linger"
+    return ""
