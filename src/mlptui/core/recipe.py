@@ -28,6 +28,9 @@ class Data(Part):
     validation: float = knob(
         0.1, "validation share", "part of the training set kept for validation", "--validation", ge=0, le=0.9
     )
+    normalise: Literal["standard", "range"] = knob(
+        "standard", "normalise", "standard: mean 0, deviation 1 over the set; range: 0 to 1", "--normalise"
+    )
 
 
 class Optimizer(Part):

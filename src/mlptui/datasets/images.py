@@ -31,6 +31,8 @@ class Images:
     train: Split
     test: Split
     sha256: str
+    mean: float
+    deviation: float
 
 
 def load(paths: Paths, name: str) -> Images:
@@ -54,6 +56,8 @@ def load(paths: Paths, name: str) -> Images:
         Split(train_images[:, None], train_labels),
         Split(test_images[:, None], test_labels),
         catalog.checksum(entry),
+        entry.mean,
+        entry.deviation,
     )
 
 

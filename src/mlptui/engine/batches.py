@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -14,7 +15,7 @@ EVALUATION_BATCH = 1024
 
 
 class Batches(Protocol):
-    """Images float32 [n, channels, height, width] in 0..1 and labels int64 [n], on the training device."""
+    """Normalised images float32 [n, channels, height, width] and labels int64 [n], on the training device."""
 
     size: int
 
@@ -27,15 +28,30 @@ class Batches(Protocol):
         ...
 
 
-def normalised(images: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 to float32 0..1, as torchvision's ToTensor does (a division: multiplying by 1/255 rounds otherwise)."""
-    return images.to(torch.float32).div_(255)
+@dataclass(frozen=True)
+class Normaliser:
+    """uint8 pixels to float32: (pixel / 255 - mean) / deviation, in one multiplication and one addition."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(torch.float32).mul_(1 / (255 * self.deviation)).sub_(self.mean / self.deviation)
 
 
 class ResidentBatches:
     """All samples stay on the device as uint8; a batch is gathered and normalised there."""
 
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor, device: torch.device, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        device: torch.device,
+        batch_size: int,
+        seed: int,
+        normalise: Normaliser,
+    ) -> None:
+        self.normalise = normalise
         self.images = images.to(device)
         self.labels = labels.to(device, torch.int64)
         self.size = len(labels)
@@ -45,11 +61,11 @@ class ResidentBatches:
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         order = epoch_order(self.seed, epoch, self.size).to(self.images.device)
         for chosen in order.split(self.batch_size)[first_batch:]:
-            yield normalised(self.images.index_select(0, chosen)), self.labels.index_select(0, chosen)
+            yield self.normalise(self.images.index_select(0, chosen)), self.labels.index_select(0, chosen)
 
     def in_order(self) -> Iterator[Batch]:
         for images, labels in zip(self.images.split(EVALUATION_BATCH), self.labels.split(EVALUATION_BATCH), strict=True):
-            yield normalised(images), labels
+            yield self.normalise(images), labels
 
 
 class StreamedBatches:
@@ -57,7 +73,16 @@ class StreamedBatches:
 
     AHEAD = 3
 
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor, device: torch.device, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        device: torch.device,
+        batch_size: int,
+        seed: int,
+        normalise: Normaliser,
+    ) -> None:
+        self.normalise = normalise
         self.images = images
         self.labels = labels.to(torch.int64)
         self.device = device
@@ -106,7 +131,7 @@ class StreamedBatches:
                     raise item
                 images, labels = item
                 yield (
-                    normalised(images.to(self.device, non_blocking=True)),
+                    self.normalise(images.to(self.device, non_blocking=True)),
                     labels.to(self.device, non_blocking=True),
                 )
         finally:
@@ -115,8 +140,14 @@ class StreamedBatches:
 
 
 def make(
-    images: torch.Tensor, labels: torch.Tensor, device: torch.device, batch_size: int, seed: int, free: int | None
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    device: torch.device,
+    batch_size: int,
+    seed: int,
+    normalise: Normaliser,
+    free: int | None,
 ) -> Batches:
     """Resident batches where images take at most half of the `free` bytes of the device (None: unknown), else streamed."""
     fits = device.type == "cpu" or free is None or images.nbytes <= free // 2
-    return (ResidentBatches if fits else StreamedBatches)(images, labels, device, batch_size, seed)
+    return (ResidentBatches if fits else StreamedBatches)(images, labels, device, batch_size, seed, normalise)

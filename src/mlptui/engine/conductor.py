@@ -57,15 +57,17 @@ class Conductor:
         tree = parse(recipe.architecture)
         build.check_fits(tree, free)
         splits = prepare.split(self.data, recipe)
+        standard = recipe.data.normalise == "standard"
+        self.normalise = batches.Normaliser(self.data.mean, self.data.deviation) if standard else batches.Normaliser()
         seed_weights(recipe.seed)
         model = build.build(tree)
         first = torch.from_numpy(splits.train.images[:2])
-        build.probe(model, batches.normalised(first), len(self.data.classes))
+        build.probe(model, self.normalise(first), len(self.data.classes))
         model.to(self.device)
 
         def make(part: Any) -> batches.Batches:
             images, labels = torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels.copy())
-            return batches.make(images, labels, self.device, recipe.batch_size, recipe.seed, free)
+            return batches.make(images, labels, self.device, recipe.batch_size, recipe.seed, self.normalise, free)
 
         optimizer = optimisers.make(recipe.optimizer, model.parameters(), self.device)
         valid = make(splits.valid) if splits.valid else None
@@ -87,6 +89,7 @@ class Conductor:
             "architecture": self.recipe.architecture,
             "recipe": self.recipe.model_dump(),
             "data_sha256": self.data.sha256,
+            "normalisation": {"mean": self.normalise.mean, "deviation": self.normalise.deviation},
             "environment": self.environment,
             "versions": {"mlptui": __version__, "torch": torch.__version__},
         }
