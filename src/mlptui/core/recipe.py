@@ -12,6 +12,8 @@ from mlptui.core.errors import ArchitectureError, Problem, RecipeError
 FORMAT = 1
 DEFAULT_ARCHITECTURE = "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))"
 
+USUAL_RATE = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
+
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=65_536)
@@ -35,10 +37,18 @@ class Data(Part):
 
 class Optimizer(Part):
     name: Literal["sgd", "adam", "adamw", "rmsprop"] = knob("sgd", "optimizer", "how gradients become steps", "--optimizer")
-    lr: float = knob(0.1, "learning rate", "step size at factor 1 of the schedule", "--lr", gt=0, le=1e4)
+    lr: float = knob(0.1, "learning rate", "step size; 0.1 for sgd, 0.001 for the others", "--lr", gt=0, le=1e4)
     momentum: float = knob(0.0, "momentum", "for sgd and rmsprop", "--momentum", ge=0, lt=1)
     nesterov: bool = knob(False, "nesterov", "look ahead; sgd with momentum only", "--nesterov")
     weight_decay: float = knob(0.0, "weight decay", "pulls weights to zero", "--weight-decay", ge=0, le=1e3)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_rate(cls, values: Any) -> Any:
+        """Without a learning rate the usual one of the optimiser holds."""
+        if isinstance(values, Mapping) and "lr" not in values and values.get("name") in USUAL_RATE:
+            return {**values, "lr": USUAL_RATE[values["name"]]}
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

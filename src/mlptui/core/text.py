@@ -130,6 +130,21 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 86_400:.0f} d"
 
 
-def clip(text: str, width: int) -> str:
-    """Text cut to `width` characters, with an ellipsis where something was cut."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…" if width > 0 else ""
+def width(text: str) -> int:
+    """Terminal cells that a text takes: two for East Asian wide and fullwidth characters (Unicode UAX 11)."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, cells: int) -> str:
+    """Text cut to at most `cells` cells, with an ellipsis where something was cut."""
+    if width(text) <= cells:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += width(character)
+        if used > cells - 1:
+            break
+        kept.append(character)
+    return "".join(kept) + "…" if cells > 0 else ""

@@ -78,7 +78,7 @@ def _library() -> tuple[Any, str]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return None, f"no NVIDIA driver here ({error}); check with: nvidia-smi"
+        return None, f"no NVIDIA driver ({error}); check with: nvidia-smi"
     return pynvml, ""
 
 

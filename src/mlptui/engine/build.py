@@ -36,16 +36,27 @@ def build(tree: Layer) -> nn.Module:
             for name, child in layer.children:
                 sequential.add_module(name, module(child, f"{path}.{name}" if path else name))
             return sequential
-        except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        except BuildError:
+            raise
+        except Exception as error:  # torch's constructors raise seven types, AssertionError and ZeroDivisionError too
             raise BuildError(f"layer {path or 'network'}, {describe(layer)}: {first_line(error)}") from None
 
     return module(tree, "")
 
 
-def check_fits(tree: Layer, free: int | None) -> None:
-    """Refuse a network whose weights alone would not fit into `free` bytes, before any is allocated. Raises BuildError."""
+def check_fits(tree: Layer, free: int | None, shape: tuple[int, ...]) -> None:
+    """Refuse a network whose weights alone would not fit into `free` bytes, before any is allocated. Raises BuildError.
+
+    `shape` is that of a batch of images, by which lazy layers get theirs.
+    """
     with torch.device("meta"):
         sketch = build(tree)
+        if any(layer.kind.startswith("Lazy") for _, layer in tree.walk()):
+            try:
+                with torch.no_grad():
+                    sketch.eval()(torch.zeros(shape))
+            except Exception:  # a layer that cannot run on meta, or a wrong shape, of which `probe` speaks
+                pass
     needed = sum(p.numel() * p.element_size() for p in sketch.parameters() if not isinstance(p, UninitializedParameter))
     if free is not None and 4 * needed > free:
         raise BuildError(
@@ -82,7 +93,8 @@ def probe(model: nn.Module, images: torch.Tensor, classes: int) -> None:
             hook.remove()
     if not isinstance(output, torch.Tensor) or output.shape != (len(images), classes):
         raise BuildError(
-            f"the network gives {shape_of(output)} for {len(images)} samples; {classes} classes need [{len(images)}, {classes}]"
+            f"the network gives {shape_of(output)} for {len(images)} samples; "
+            f"{classes} classes need [{len(images)}, {classes}]"
         )
 
 

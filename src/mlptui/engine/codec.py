@@ -57,11 +57,12 @@ def decode(model_bytes: bytes, training_bytes: bytes) -> dict[str, Any]:
                 state.setdefault(int(index), {})[name] = tensor
         known = {f.name for f in fields(Progress)}
         progress = Progress(**{k: _unnamed(v) for k, v in facts["progress"].items() if k in known})
+        groups = facts["param_groups"]
     except Exception as error:  # safetensors and json raise nine different types
         raise CheckpointError(f"the checkpoint's tensors cannot be read: {error}") from None
     return {
         "model": weights,
-        "optimizer": {"state": state, "param_groups": facts["param_groups"]},
+        "optimizer": {"state": state, "param_groups": groups},
         "progress": progress,
         "random": {name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("random.")},
     }

@@ -55,7 +55,7 @@ class Conductor:
     def _session(self) -> tuple[Session, batches.Batches]:
         recipe, free = self.recipe, device.free_memory(self.device)
         tree = parse(recipe.architecture)
-        build.check_fits(tree, free)
+        build.check_fits(tree, free, (2, *self.data.train.images.shape[1:]))
         splits = prepare.split(self.data, recipe)
         standard = recipe.data.normalise == "standard"
         self.normalise = batches.Normaliser(self.data.mean, self.data.deviation) if standard else batches.Normaliser()

@@ -1,6 +1,6 @@
 """Where a training left the finite numbers: the last steps are replayed exactly, watching every layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,9 +22,10 @@ class Diagnosis:
 def locate(session: Session, before: dict[str, Any], seen_at: int) -> Diagnosis:
     """Replay from `before` (a capture with finite weights) until something is not finite, at the latest at step `seen_at`.
 
-    Randomness is counted, so the replay takes the same batches and drops the same units. The session ends in
-    the state `last_good`.
+    Randomness is counted, so the replay takes the same batches and drops the same units, at the learning rates that were
+    set since. The session ends in the state `last_good`.
     """
+    before = {**before, "progress": replace(before["progress"], knobs=session.progress.knobs)}
     session.restore(before)
     good = before
     session.model.train()

@@ -39,7 +39,7 @@ def choose(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> str:
         use(kind)
         errors[kind] = _distance(_outcome(trial, images, labels), exact)
     for _ in range(REPEATS):
-        for kind in seconds:
+        for kind in (DEFAULT, ONEDNN):
             use(kind)
             started = time.perf_counter()
             _outcome(trial, images, labels)

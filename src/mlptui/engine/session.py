@@ -92,8 +92,10 @@ class Session:
         return None
 
     def finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return bool(torch.isfinite(nn.utils.get_total_norm(list(self.model.parameters()))))
+        """Whether every weight is a finite number. Squares of finite ones can overflow, so a doubt is settled by the largest."""
+        weights = list(self.model.parameters())
+        norms = (nn.utils.get_total_norm(weights, norm_type=kind) for kind in (2.0, math.inf))
+        return any(bool(torch.isfinite(norm)) for norm in norms)
 
     def capture(self) -> dict[str, Any]:
         """A copy of all that a step changes, on the device; tied tensors stay tied in it."""

@@ -175,6 +175,16 @@ def discard(place: Path) -> None:
     atomic.remove_folder_quietly(place)
 
 
+def empty_trash(paths: Paths, older_than: float = 86_400.0) -> None:
+    """Delete for good what viewers that were killed left in the trash; only what lies there for `older_than` seconds."""
+    try:
+        entries = [e for e in os.scandir(paths.trash) if time.time() - e.stat(follow_symlinks=False).st_ctime > older_than]
+    except OSError:
+        return
+    for entry in entries:
+        atomic.remove_folder_quietly(Path(entry.path))
+
+
 def storage_warning(paths: Paths) -> str:
     """One sentence if runs lie on network storage, else empty."""
     if host.on_network_storage(paths.data):

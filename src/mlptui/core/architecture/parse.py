@@ -6,8 +6,9 @@ import operator
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from itertools import islice
 from typing import NoReturn
 
 from mlptui.core.architecture.layers import LAYERS
@@ -16,10 +17,12 @@ from mlptui.core.errors import ArchitectureError
 
 MAX_TEXT = 65_536
 MAX_PLACES = 10_000
-MAX_DEPTH = 64
+MAX_DEPTH = 32
 MAX_NUMBER = 2**31 - 1
 MAX_STRING = 256
 MAX_REPEATS = 10_000
+MAX_TUPLE = 64
+MAX_WORK = 100_000
 
 Bound = Value | Layer
 OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -43,16 +46,30 @@ def parse(text: str) -> Layer:
     Raises ArchitectureError, with line and column, for everything but the calls, literals, names, arithmetic and
     repetition that the architecture language knows.
     """
-    return _Reader().network(text)
+    if len(text) > MAX_TEXT:
+        raise ArchitectureError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        return _Reader().network(_syntax_tree(text))
+    except _RefusedError as refused:
+        raise ArchitectureError(str(refused), *_place(text, refused.node)) from None
+    except RecursionError:
+        raise ArchitectureError("the text is too deeply nested") from None
+
+
+class _RefusedError(Exception):
+    def __init__(self, node: ast.AST, message: str) -> None:
+        super().__init__(message)
+        self.node = node
 
 
 class _Reader:
     def __init__(self) -> None:
         self.names: dict[str, Bound] = {}
         self.repeats = 0
+        self.work = 0
 
-    def network(self, text: str) -> Layer:
-        module = _syntax_tree(text)
+    def network(self, module: ast.Module) -> Layer:
         if not module.body:
             raise ArchitectureError("there is no network here; write for example nn.Sequential(nn.Linear(4, 1))")
         result: Bound = None
@@ -69,24 +86,34 @@ class _Reader:
                 return self.bound(value)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if name in ("nn", "torch", "range", "OrderedDict") or name.startswith("__"):
-                    _refuse(node, f"the name {name!r} cannot be bound")
+                    _refuse(node, f"the name {_short(name)!r} cannot be bound")
                 self.names[name] = self.bound(value)
                 return self.names[name]
             case ast.Import() | ast.ImportFrom():
                 _refuse(node, "imports are neither needed nor allowed; nn and OrderedDict are there already")
         _refuse(node, f"only expressions and 'name = ...' can stand here; {ALLOWED}")
 
+    def count(self, node: ast.AST) -> None:
+        """Bound what is read, repetitions included, so that no short text costs much time or memory."""
+        self.work += 1
+        if self.work > MAX_WORK:
+            _refuse(node, "this network is too large to be written here")
+
     def bound(self, node: ast.expr) -> Bound:
+        self.count(node)
         match node:
             case ast.Name(id=name):
                 if name not in self.names:
                     _refuse(node, _unknown_name(name, list(self.names)))
                 return self.names[name]
+            case ast.Attribute(value=ast.Name("nn"), attr=name) if name in LAYERS or name == SEQUENTIAL:
+                _refuse(node, _unknown_name(name, []))
             case ast.Call():
                 return self.call(node)
         return self.value(node)
 
     def value(self, node: ast.expr) -> Value:
+        self.count(node)
         match node:
             case ast.Constant(value=bool() | str() | None as constant):
                 if isinstance(constant, str) and len(constant) > MAX_STRING:
@@ -101,7 +128,7 @@ class _Reader:
             case ast.BinOp(left=left, op=op, right=right):
                 return self.arithmetic(node, self.number(left), op, self.number(right))
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
-                return tuple(self.value(element) for element in elements)
+                return self.together(node, elements)
             case ast.JoinedStr(values=parts):
                 return self.formatted(node, parts)
             case ast.Name():
@@ -110,6 +137,14 @@ class _Reader:
                     _refuse(node, "a layer cannot stand here; a number, string or tuple can")
                 return bound
         _refuse(node, f"{_what(node)} cannot stand here; {ALLOWED}")
+
+    def together(self, node: ast.expr, elements: list[ast.expr]) -> tuple[Value, ...]:
+        """A tuple, bounded with all that is inside it, so that tuples of tuples cannot multiply without limit."""
+        if len(elements) < MAX_TUPLE:
+            result = tuple(self.value(element) for element in elements)
+            if _extent(result) <= MAX_TUPLE:
+                return result
+        _refuse(node, f"tuples of more than {MAX_TUPLE} values are not allowed")
 
     def number(self, node: ast.expr) -> int | float:
         value = self.value(node)
@@ -150,10 +185,10 @@ class _Reader:
         if kind == SEQUENTIAL:
             return self.sequential(node)
         if kind not in LAYERS:
-            close = get_close_matches(kind, [*LAYERS, SEQUENTIAL], 1, 0.6)
+            close = _near(kind, [*LAYERS, SEQUENTIAL])
             _refuse(
                 node.func,
-                f"there is no layer {kind!r}" + (f"; did you mean {close[0]}?" if close else f"; {ALLOWED}"),
+                f"there is no layer {_short(kind)!r}" + (f"; did you mean {close}?" if close else f"; {ALLOWED}"),
             )
         return Layer(kind, self.arguments(node, kind))
 
@@ -177,9 +212,9 @@ class _Reader:
             if name in ("device", "dtype"):
                 _refuse(keyword_.value, f"{name} is set by the run, not in the architecture")
             if name not in declared:
-                close = get_close_matches(name, declared, 1, 0.6)
-                hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(declared) or 'none'}"
-                _refuse(keyword_.value, f"{kind} has no argument {name!r}; {hint}")
+                close = _near(name, declared)
+                hint = f"did you mean {close}?" if close else f"it takes {', '.join(declared) or 'none'}"
+                _refuse(keyword_.value, f"{kind} has no argument {_short(name)!r}; {hint}")
             if name in given:
                 _refuse(keyword_.value, f"{kind} got {name!r} twice")
             given[name] = self.value(keyword_.value)
@@ -192,7 +227,7 @@ class _Reader:
         if node.keywords:
             _refuse(node.keywords[0].value, "Sequential takes layers or one OrderedDict, no named arguments")
         match node.args:
-            case [ast.Call(func=ast.Name(id="OrderedDict") | ast.Attribute(attr="OrderedDict")) as ordered]:
+            case [ast.Call(func=ast.Name("OrderedDict") | ast.Attribute(ast.Name("collections"), "OrderedDict")) as ordered]:
                 children = self.named_children(ordered)
             case arguments:
                 children = tuple((str(i), child) for i, child in enumerate(self.layers(arguments)))
@@ -225,7 +260,7 @@ class _Reader:
             if not isinstance(name, str) or not name or "." in name or not name.isprintable():
                 _refuse(pair, "a name must be a printable string without dots")
             if name in children:
-                _refuse(pair, f"the name {name!r} stands here twice")
+                _refuse(pair, f"the name {_short(name)!r} stands here twice")
             children[name] = self.layer(pair.elts[1])
         return tuple(children.items())
 
@@ -234,6 +269,7 @@ class _Reader:
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 for element in elements:
+                    self.count(element)
                     if isinstance(element, ast.Starred):
                         yield from self.repeated(element.value)
                     else:
@@ -268,17 +304,49 @@ class _Reader:
 
 
 def _syntax_tree(text: str) -> ast.Module:
-    if len(text) > MAX_TEXT:
-        raise ArchitectureError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(textwrap.dedent(text))
     except SyntaxError as error:
         reason = (error.msg or "cannot be read").split(";")[0]
-        raise ArchitectureError(f"not valid Python: {reason}", error.lineno or 1, error.offset or 1) from None
+        line = max(1, error.lineno or 1)
+        raise ArchitectureError(
+            f"not valid Python: {_short(reason)}", line, _margin(text, line) + max(1, error.offset or 1)
+        ) from None
     except (ValueError, RecursionError, MemoryError):
         raise ArchitectureError("the text is too deeply nested or holds characters that cannot be read") from None
+
+
+def _margin(text: str, line: int) -> int:
+    """How many columns of a line `dedent` took away."""
+    plain = textwrap.dedent(text).split("\n")[line - 1 : line]
+    typed = text.split("\n")[line - 1 : line]
+    return len(typed[0]) - len(plain[0]) if plain and plain[0] else 0
+
+
+def _place(text: str, node: ast.AST) -> tuple[int, int]:
+    """Line and column of a node as a person counts them; `ast` counts the bytes of the dedented line."""
+    line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    plain = "".join(textwrap.dedent(text).split("\n")[line - 1 : line])
+    return line, _margin(text, line) + len(plain.encode()[:offset].decode(errors="ignore")) + 1
+
+
+def _extent(value: Value) -> int:
+    return 1 + sum(map(_extent, value)) if isinstance(value, tuple) else 1
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant; long names and long lists are not worth the search."""
+    if len(name) > 64:
+        return None
+    return next(iter(get_close_matches(name, [k for k in islice(known, 1000) if len(k) <= 64], 1, 0.6)), None)
+
+
+def _short(text: str) -> str:
+    """Foreign text as a part of a sentence: cut, and with nothing in it that cannot be printed."""
+    cut = text if len(text) <= 80 else text[:79] + "…"
+    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
 def _called(node: ast.expr) -> str:
@@ -295,8 +363,8 @@ def _called(node: ast.expr) -> str:
 def _unknown_name(name: str, known: list[str]) -> str:
     if name in LAYERS or name == SEQUENTIAL:
         return f"{name} needs brackets: nn.{name}(...)"
-    close = get_close_matches(name, known, 1, 0.6)
-    return f"nothing is called {name!r} here" + (f"; did you mean {close[0]}?" if close else "")
+    close = _near(name, known)
+    return f"nothing is called {_short(name)!r} here" + (f"; did you mean {close}?" if close else "")
 
 
 def _what(node: ast.AST) -> str:
@@ -332,4 +400,4 @@ def _check_extent(tree: Layer, node: ast.stmt) -> None:
 
 
 def _refuse(node: ast.AST, message: str) -> NoReturn:
-    raise ArchitectureError(message, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)
+    raise _RefusedError(node, message)

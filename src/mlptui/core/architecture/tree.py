@@ -62,3 +62,47 @@ def label(tree: Layer) -> str:
         return "mlp " + "-".join(widths) if len(widths) <= 6 else f"mlp {widths[0]}-…-{widths[-1]}"
     convolutional = any(layer.kind.startswith(("Conv", "LazyConv")) for layer in leaves)
     return f"{'convnet' if convolutional else tree.kind}, {len(leaves)} layers"
+
+
+def parameter_count(tree: Layer) -> int | None:
+    """Parameters of the network, tied layers once; None where a layer's number cannot be told without building it."""
+    total = 0
+    seen: set[int] = set()
+    for _, layer in tree.walk():
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        own = _own_parameters(layer)
+        if own is None:
+            return None
+        total += own
+    return total
+
+
+_WITHOUT_PARAMETERS = frozenset(
+    (
+        "Sequential", "Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "ReLU", "ReLU6",
+        "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Tanh", "Sigmoid", "Softplus", "Softmax", "LogSoftmax",
+        "Hardtanh", "Hardswish", "Hardsigmoid", "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool1d",
+        "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
+    )
+)  # fmt: skip
+
+
+def _own_parameters(layer: Layer) -> int | None:
+    given = dict(layer.arguments)
+    if layer.kind in _WITHOUT_PARAMETERS:
+        return 0
+    if layer.kind == "Linear":
+        inside, outside = given["in_features"], given["out_features"]
+        if isinstance(inside, int) and isinstance(outside, int):
+            return inside * outside + (outside if given.get("bias", True) else 0)
+    if layer.kind == "Conv2d" and "groups" not in given:
+        inside, outside, kernel = given["in_channels"], given["out_channels"], given["kernel_size"]
+        area = kernel * kernel if isinstance(kernel, int) else None
+        if isinstance(inside, int) and isinstance(outside, int) and area is not None:
+            return inside * outside * area + (outside if given.get("bias", True) else 0)
+    if layer.kind in ("BatchNorm1d", "BatchNorm2d") and set(given) <= {"num_features"}:
+        features = given["num_features"]
+        return 2 * features if isinstance(features, int) else None
+    return None

@@ -1,0 +1,276 @@
+"""The viewer: seven areas, and what is true for all of them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from mlptui.core.errors import MlptuiError
+from mlptui.datasets import catalog
+from mlptui.datasets.settle import settle
+from mlptui.devices import cpu, gpu
+from mlptui.devices.choice import environment
+from mlptui.launch import begin, trainer
+from mlptui.store import rundir
+from mlptui.store import settings as preferences
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.store.settings import Settings
+from mlptui.tui import keys, terminal
+from mlptui.tui.background import Background
+from mlptui.tui.desk import Desk
+from mlptui.tui.form_state import FormState
+from mlptui.tui.messages import DataChosen, DeviceChosen, Noticed, ResumeAsked, RunChosen, StartAsked
+from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.devices import DevicesScreen
+from mlptui.tui.screens.modal import HelpScreen
+from mlptui.tui.screens.planned import DataScreen, FilesScreen, ModelScreen, ParamsScreen
+from mlptui.tui.screens.runs import RunReader, RunsScreen
+from mlptui.tui.screens.train import TrainScreen
+
+NICE = 10
+NOTICE_SECONDS = 6.0
+LOAD_INTERVAL = 2.0
+DEFAULT_THEME = "ansi-dark"
+
+
+class MlptuiApp(App[int]):
+    """Starts nothing by itself and owns nothing on disk: it may be killed at any moment."""
+
+    TITLE = "mlptui"
+    BINDINGS = keys.bindings(keys.APP)
+    MODES: ClassVar[dict[str, Any]] = {
+        "data": DataScreen,
+        "model": ModelScreen,
+        "params": ParamsScreen,
+        "train": "train",
+        "runs": "runs",
+        "files": FilesScreen,
+        "devices": DevicesScreen,
+    }
+    DEFAULT_MODE = "train"
+    CSS = """
+    Screen { background: $background; }
+    """
+
+    def __init__(self, paths: Paths, settings: Settings, ascii_only: bool = False) -> None:
+        self.glyphs = Glyphs(ascii=ascii_only)
+        super().__init__(driver_class=terminal.SafeDriver if sys.platform != "win32" else None)
+        self._filters.append(terminal.SafeText(ascii_only))
+        self.paths = paths
+        self.preferences = settings
+        self.background: dict[str, Background] = {}
+        keymap = {k: v for k, v in settings.keys.items() if k not in keys.unknown_ids(settings.keys)}
+        self.desk = Desk(device=settings.device, keymap=keymap, changed=self._refresh_bars)
+        here = tuple(e.name for e in catalog.ENTRIES.values() if catalog.is_here(paths, e))
+        self.form = FormState(here, catalog.default(paths))
+        self.form.set("device", settings.device)
+        self.form.history.clear()
+        self.train_screen = TrainScreen(self.form, {e.name: e.train_size for e in catalog.ENTRIES.values()})
+        self.runs_screen = RunsScreen(paths)
+        self.install_screen(self.train_screen, "train")
+        self.install_screen(self.runs_screen, "runs")
+        self._notice_timer: Any = None
+        self._started_up = False
+        self._cpu = cpu.CpuReader()
+
+    async def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
+        _be_nice()
+        for name in ("watch", "runs", "commands", "devices", "load"):
+            self.background[name] = Background(name, loop)
+        if self.is_headless is False:
+            terminal.end_on_signals(self)
+        self.theme = self.preferences.theme if self.preferences.theme in self.available_themes else DEFAULT_THEME
+        self._started_up = True
+        self.set_keymap(self.desk.keymap)
+        self.set_interval(1.0, self._look_around)
+        self.set_interval(LOAD_INTERVAL, self._read_load)
+        self._find_live_runs()
+        self._read_gpus()
+        self.background["commands"].submit(lambda: rundir.empty_trash(self.paths), lambda *_: None)
+        unknown = keys.unknown_ids(self.preferences.keys)
+        problem = self.preferences.problem or (f"settings: no action is called {', '.join(unknown)}" if unknown else "")
+        if self.preferences.theme and self.theme != self.preferences.theme:
+            problem = problem or f"settings: there is no theme {self.preferences.theme!r}"
+        if problem:
+            self._tell(problem, bad=True)
+
+    # the frame
+
+    def _refresh_bars(self) -> None:
+        if isinstance(self.screen, AreaScreen):
+            self.screen.refresh_bars()
+
+    def _tell(self, notice: str, bad: bool = False) -> None:
+        """A notice in the last row for a few seconds."""
+        if self._notice_timer:
+            self._notice_timer.stop()
+        self.desk.tell(notice, bad)
+        self._notice_timer = self.set_timer(NOTICE_SECONDS, lambda: self.desk.tell(""))
+
+    def _look_around(self) -> None:
+        trainer.reap()
+        if terminal.terminal_is_gone(sys.__stderr__.fileno() if sys.__stderr__ else 2) and not self.is_headless:
+            self.exit(return_code=129)
+
+    def _find_live_runs(self) -> None:
+        reader = RunReader(self.paths)
+
+        def done(rows: Any, error: Exception | None) -> None:
+            live = [row for row in rows or [] if row.status.live]
+            if not live or self.train_screen.watched:
+                return
+            run = Run(self.paths.runs / live[0].id)
+            self.train_screen.offer(run)
+            more = f" and {len(live) - 1} more" if len(live) > 1 else ""
+            self._tell(f"{live[0].id} is {live[0].status}{more}; esc watches it")
+
+        self.background["runs"].submit(reader.read, done)
+
+    def _read_gpus(self) -> None:
+        """Which devices the form may offer."""
+
+        def done(found: gpu.Gpus | None, error: Exception | None) -> None:
+            if found and found.gpus:
+                self.form.devices = ("auto", "cpu", *(f"cuda:{g.index}" for g in found.gpus))
+
+        self.background["devices"].submit(gpu.read, done)
+
+    def _read_load(self) -> None:
+        """How busy the watched run's device is; only while a live run is on screen."""
+        view = self.train_screen.live.view
+        if not (self.train_screen.is_current and self.train_screen.live.display and view and view.status.live):
+            return
+
+        def read() -> str:
+            if view.device.startswith("cuda"):
+                found = gpu.find(view.device.split()[0], gpu.read())
+                return f"{found.utilisation:.0%} busy" if found and found.utilisation is not None else ""
+            busy = self._cpu.read().busy
+            return f"{busy:.0%} busy" if busy is not None else ""
+
+        def done(load: str | None, error: Exception | None) -> None:
+            self.desk.load = load or ""
+
+        self.background["load"].submit(read, done)
+
+    # what happened
+
+    def on_noticed(self, message: Noticed) -> None:
+        self._tell(message.text, message.bad)
+
+    def on_data_chosen(self, message: DataChosen) -> None:
+        self.desk.facts = message.facts
+        self.desk.device = self.form.text("device")
+        self._refresh_bars()
+
+    def on_device_chosen(self, message: DeviceChosen) -> None:
+        self.train_screen.form.use_device(message.device)
+        self.desk.device = message.device
+        self._tell(f"the next run uses {message.device}")
+        self._keep(self.preferences.but(device=message.device))
+        if isinstance(self.screen, AreaScreen):
+            for canvas in self.screen.query("DevicesCanvas"):
+                canvas.redraw()  # type: ignore[attr-defined]
+
+    def on_run_chosen(self, message: RunChosen) -> None:
+        self.action_area("train")
+        self.train_screen.watch_run(message.run)
+
+    def on_start_asked(self, message: StartAsked) -> None:
+        recipe = message.recipe
+        self._tell("starting the trainer ...")
+
+        def start() -> tuple[Run, int]:
+            settled = settle(self.paths, recipe)
+            return begin.begin(self.paths, settled, environment(settled.device))
+
+        if not self.background["launch"].submit(start, self._started):
+            self._tell("the start before is still under way", bad=True)
+
+    def on_resume_asked(self, message: ResumeAsked) -> None:
+        run = message.run
+
+        def resume() -> tuple[Run, int]:
+            return run, begin.resume(run, environment(run.recipe().device))
+
+        if not self.background["launch"].submit(resume, self._started):
+            self._tell("the start before is still under way", bad=True)
+
+    def _started(self, result: tuple[Run, int] | None, error: Exception | None) -> None:
+        if result is None:
+            self._tell(str(error) if isinstance(error, MlptuiError) else f"not started: {error!r}", bad=True)
+            return
+        run, pid = result
+        self._tell(trainer.logout_warning() or f"started as process {pid}; closing this viewer does not stop the run")
+        self.train_screen.watch_run(run)
+        self.background["launch"].submit(lambda: trainer.wait_until_ready(run, pid), self._is_ready)
+
+    def _is_ready(self, _: None, error: Exception | None) -> None:
+        if error:
+            self._tell(str(error), bad=True)
+
+    # keys
+
+    def action_area(self, name: str) -> None:
+        """Go to one of the seven areas, closing what lies above the present one."""
+        if not isinstance(self.screen, AreaScreen):
+            return
+        if self.current_mode != name:
+            self.switch_mode(name)
+
+    def action_help(self) -> None:
+        screen = self.screen
+        if isinstance(screen, AreaScreen):
+            self.push_screen(HelpScreen(screen.NAME, screen.panel_keys(), screen.WORDS, self.desk.key_of))
+
+    async def action_quit(self) -> None:
+        self.exit(return_code=0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every action of the panel in focus and of the app, and the themes."""
+        if isinstance(screen, AreaScreen):
+            focused = screen.focused
+            for key in screen.panel_keys():
+                action = key.action
+                yield SystemCommand(
+                    f"{key.label} ({self.desk.key_of(key)})", key.help, lambda a=action, f=focused: self.run_action(a, f)
+                )
+        for key in keys.APP:
+            if key.id != "palette":
+                yield SystemCommand(
+                    f"{key.label} ({self.desk.key_of(key)})", key.help, lambda a=key.action: self.run_action(a)
+                )
+        yield SystemCommand("Theme", "choose the colours", self.action_change_theme)
+
+    def watch_theme(self, theme: str) -> None:
+        if self._started_up and theme != self.preferences.theme and (self.preferences.theme or theme != DEFAULT_THEME):
+            self._keep(self.preferences.but(theme=theme))
+
+    def _keep(self, settings: Settings) -> None:
+        """Remember a preference; a disk that refuses costs only the memory."""
+        self.preferences = settings
+        try:
+            preferences.write(self.paths.settings, settings)
+        except (OSError, MlptuiError) as error:
+            self._tell(f"not remembered: {error}", bad=True)
+
+    def on_unmount(self) -> None:
+        for place in self.desk.removed:
+            rundir.discard(place)
+
+
+def _be_nice() -> None:
+    """Lower this thread's priority, so that drawing never takes time from training. On Linux this is per thread."""
+    if sys.platform.startswith("linux"):
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        except OSError:
+            pass

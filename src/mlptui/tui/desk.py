@@ -1,0 +1,64 @@
+"""What stands around every screen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from mlptui.core import text
+from mlptui.core.errors import MlptuiError
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.tui import keys
+from mlptui.tui.background import Background
+from mlptui.tui.keys import Key
+from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.run_view import RunView
+
+
+@dataclass
+class Desk:
+    """What the next run will use, the notice in the last row, and the names of keys."""
+
+    device: str = "auto"
+    facts: tuple[str, ...] = ()
+    state: str = ""
+    notice: str = ""
+    notice_bad: bool = False
+    load: str = ""
+    removed: list[Path] = field(default_factory=list)
+    keymap: dict[str, str] = field(default_factory=dict)
+    changed: Callable[[], None] = lambda: None
+
+    def key_of(self, key: Key) -> str:
+        """The key of an action as this person has it."""
+        return keys.readable(self.keymap[key.id]) if key.id in self.keymap else key.key
+
+    def run_name(self, run: Run) -> str:
+        return text.safe(run.id.split("-", 2)[-1], 80)
+
+    def tell(self, notice: str, bad: bool = False) -> None:
+        self.notice, self.notice_bad = text.safe(notice, 300), bad
+        self.changed()
+
+    def base_rate(self, view: RunView) -> float | None:
+        """The learning rate that a command changes: the last one set, else the recipe's."""
+        if view.base_rate is not None:
+            return view.base_rate
+        try:
+            return view.run.recipe().optimizer.lr
+        except MlptuiError:
+            return None
+
+
+class Host(Protocol):
+    """What screens and widgets may ask of the app they live in."""
+
+    glyphs: Glyphs
+    desk: Desk
+    background: dict[str, Background]
+    paths: Paths
+
+
+def host(widget: Any) -> Host:
+    return cast(Host, widget.app)

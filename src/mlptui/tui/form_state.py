@@ -1,0 +1,181 @@
+"""The values of the training form, checked as they are typed."""
+
+from dataclasses import dataclass, field
+
+from mlptui.core.architecture.parse import parse
+from mlptui.core.architecture.printer import to_text
+from mlptui.core.architecture.tree import label, parameter_count
+from mlptui.core.errors import ArchitectureError, Problem, RecipeError
+from mlptui.core.recipe import USUAL_RATE, FormField, Recipe, check, fields, nested, value_at
+from mlptui.core.text import count
+from mlptui.tui.render.form import FormRow
+
+ORDER = (
+    "data.name", "architecture", "epochs", "batch_size", "optimizer.name", "optimizer.lr", "optimizer.momentum",
+    "device", "precision", "seed", "data.validation", "schedule.name", "optimizer.weight_decay",
+)  # fmt: skip
+SUGGESTED = {
+    "architecture": (
+        "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))",
+        "nn.Sequential(nn.Flatten(), nn.Linear(784, 10))",
+        "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 256), nn.ReLU(), "
+        "nn.Dropout(0.5), nn.Linear(256, 10))",
+        "nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), "
+        "nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))",
+    ),
+    "epochs": ("1", "3", "5", "10", "20", "50", "100"),
+    "batch_size": ("32", "64", "128", "256", "512", "1024"),
+    "optimizer.lr": ("0.0001", "0.0003", "0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1.0"),
+    "optimizer.momentum": ("0.0", "0.5", "0.9", "0.99"),
+    "optimizer.weight_decay": ("0.0", "0.0001", "0.001", "0.01"),
+    "data.validation": ("0.0", "0.1", "0.2"),
+    "seed": ("0", "1", "2", "3"),
+    "clip_norm": ("0.0", "1.0", "5.0"),
+    "patience": ("0", "3", "5", "10"),
+    "schedule.warmup_steps": ("0", "100", "500"),
+}
+
+
+@dataclass
+class FormState:
+    """Texts by path, only where they differ from the default. `here` are the data sets that can be used."""
+
+    data_sets: tuple[str, ...]
+    default_data: str
+    devices: tuple[str, ...] = ("auto", "cpu")
+    texts: dict[str, str] = field(default_factory=dict)
+    history: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        known = {f.path: f for f in fields()}
+        first = [known.pop(path) for path in ORDER]
+        self.fields: list[FormField] = [*first, *(f for f in known.values() if f.path != "loss")]
+
+    def text(self, path: str) -> str:
+        return self.texts.get(path, self.default(path))
+
+    def default(self, path: str) -> str:
+        if path == "data.name":
+            return self.default_data
+        if path == "optimizer.lr":
+            return str(USUAL_RATE.get(self.text("optimizer.name"), 0.1))
+        value = next(f.default for f in self.fields if f.path == path)
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def set(self, path: str, text: str) -> None:
+        """Change one value; it can be undone."""
+        if text == self.text(path):
+            return
+        self.history.append(dict(self.texts))
+        self.texts.pop(path, None)
+        if text != self.default(path):
+            self.texts[path] = text
+
+    def undo(self) -> bool:
+        if not self.history:
+            return False
+        self.texts = self.history.pop()
+        return True
+
+    def choices(self, path: str) -> tuple[str, ...]:
+        if path == "data.name":
+            return self.data_sets
+        if path == "device":
+            return self.devices
+        known = next(f for f in self.fields if f.path == path)
+        if known.kind is bool:
+            return ("false", "true")
+        return known.choices or SUGGESTED.get(path, ())
+
+    def turned(self, path: str, by: int) -> str | None:
+        """The next suggestion after the present value; None where there are none."""
+        choices = self.choices(path)
+        if not choices:
+            return None
+        present = self.text(path)
+        if present not in choices:
+            return choices[0]
+        return choices[(choices.index(present) + by) % len(choices)]
+
+    def check(self, trial: dict[str, str] | None = None) -> tuple[Recipe | None, dict[str, str], tuple[str, ...]]:
+        """The recipe, or None with an error by path and the problems that belong to no single field."""
+        try:
+            return check(nested({"data.name": self.default_data} | self.texts | (trial or {}))), {}, ()
+        except RecipeError as error:
+            paths = {f.path for f in self.fields}
+            by_path = {p.path: p.message for p in error.problems if p.path in paths}
+            return None, by_path, tuple(_sentence(p) for p in error.problems if p.path not in paths)
+
+    def rows(self, errors: dict[str, str]) -> list[FormRow]:
+        return [
+            FormRow(
+                f.label,
+                self.shown(f.path),
+                f.help,
+                errors.get(f.path, ""),
+                f.path in self.texts,
+                self.choices(f.path) if f.path != "architecture" and len(self.choices(f.path)) <= 4 else (),
+            )
+            for f in self.fields
+        ]
+
+    def shown(self, path: str) -> str:
+        text = self.text(path)
+        if path == "architecture":
+            try:
+                return label(parse(text))
+            except ArchitectureError:
+                return text
+        return text or "-"
+
+    def facts(self, recipe: Recipe | None) -> tuple[str, ...]:
+        """What the next run will use, for the workbench line."""
+        if recipe is None:
+            return (self.text("data.name"), self.shown("architecture"), self.text("device"))
+        tree = parse(recipe.architecture)
+        parameters = parameter_count(tree)
+        counted = [f"{count(parameters)} parameters"] if parameters is not None else []
+        return (recipe.data.name or self.default_data, label(tree), *counted, recipe.device)
+
+    def summary(self, recipe: Recipe | None, train_size: int) -> tuple[str, ...]:
+        """What will run, for the second column of a wide terminal."""
+        if recipe is None:
+            return ("mend what is marked on the left",)
+        samples = train_size - round(train_size * recipe.data.validation)
+        steps = -(-samples // recipe.batch_size)
+        lines = [
+            f"{count(samples)} samples to train on, {count(train_size - samples)} kept for validation",
+            f"{count(steps)} steps an epoch, {count(steps * recipe.epochs)} in all",
+            "",
+            *to_text(parse(recipe.architecture)).splitlines(),
+            "",
+            "the same from the command line:",
+            "  mlptui train",
+        ]
+        for f in self.fields:
+            if f.path in self.texts and f.path != "architecture":
+                value = value_at(recipe, f.path)
+                no = "--no-" + f.option[2:]
+                lines.append(f"    {f.option if value else no}" if f.kind is bool else f"    {f.option} {value}")
+        if "architecture" in self.texts:
+            lines.append('    --architecture "..."')
+        return tuple(lines)
+
+
+def one_line(text: str) -> str:
+    """An architecture text on one line that still parses: bindings separated by semicolons."""
+    try:
+        lines = to_text(parse(text)).splitlines()
+    except ArchitectureError:
+        return " ".join(text.split())
+    statements: list[str] = []
+    for line in lines:
+        if statements and (line.startswith((" ", ")", "]"))):
+            statements[-1] += line.strip() if line.lstrip().startswith((")", "]")) else " " + line.strip()
+        else:
+            statements.append(line)
+    return "; ".join(s.replace("( ", "(").replace("[ ", "[").replace(",)", ")").replace(",]", "]") for s in statements)
+
+
+def _sentence(problem: Problem) -> str:
+    return f"{problem.path}: {problem.message}" if problem.path else problem.message

@@ -1,0 +1,105 @@
+"""The one table of keys: footer, help, palette, remapping and docs are made from it."""
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """An action's name for remapping (`id`), its default keys, what it does, and whether it stands in the last row."""
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    help: str
+    footer: bool = False
+    shown: str = ""
+
+    @property
+    def key(self) -> str:
+        """The first key as a person reads it."""
+        return self.shown or readable(self.keys)
+
+
+def readable(keys: str) -> str:
+    """The first of comma-separated keys in words that fit a footer."""
+    first = keys.split(",", maxsplit=1)[0].strip()
+    names = {
+        "question_mark": "?", "full_stop": ".", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",
+        "space": "space", "enter": "enter", "escape": "esc", "left": "←", "right": "→", "up": "↑", "down": "↓",
+    }  # fmt: skip
+    return names.get(first, first)
+
+
+APP = [
+    Key("area.data", "1", "area('data')", "Data", "data sets"),
+    Key("area.model", "2", "area('model')", "Model", "the network"),
+    Key("area.params", "3", "area('params')", "Params", "its parameters"),
+    Key("area.train", "4", "area('train')", "Train", "set up a run, watch it live"),
+    Key("area.runs", "5", "area('runs')", "Runs", "all runs"),
+    Key("area.files", "6", "area('files')", "Files", "checkpoints and files"),
+    Key("area.devices", "7", "area('devices')", "Devices", "processor and GPUs"),
+    Key("help", "question_mark,f1", "help", "Help", "the keys of the panel in focus", shown="?"),
+    Key("palette", "ctrl+p", "command_palette", "Palette", "every action by name; themes", shown="ctrl+p"),
+    Key("quit", "q,ctrl+q", "quit", "Quit", "leave the viewer; runs go on", shown="q"),
+]
+MOVES = [
+    Key("move.up", "up,k", "move(-1)", "Up", "one line up", shown="↑ k"),
+    Key("move.down", "down,j", "move(1)", "Down", "one line down", shown="↓ j"),
+    Key("move.page_up", "pageup", "move_page(-1)", "Page up", "one page up", shown="pgup"),
+    Key("move.page_down", "pagedown", "move_page(1)", "Page down", "one page down", shown="pgdn"),
+    Key("move.first", "home,g", "move(-1000000)", "First", "to the first line", shown="home"),
+    Key("move.last", "end,G", "move(1000000)", "Last", "to the last line", shown="end"),
+]
+FORM = [
+    Key("form.start", "r", "start", "Run", "start a run with these knobs", footer=True),
+    Key("form.edit", "enter,e", "edit", "Edit", "type a value; enter keeps it, escape does not", footer=True, shown="enter"),
+    Key("form.next", "right,l,space", "turn(1)", "Next", "next choice", footer=True, shown="→"),
+    Key("form.previous", "left,h", "turn(-1)", "Previous", "previous choice", shown="←"),
+    Key("form.default", "x", "default", "Default", "back to the default value", footer=True),
+    Key("form.undo", "u", "undo", "Undo", "undo the last change", footer=True),
+    Key("form.watch", "escape,w", "watch", "Watch", "back to the run that was watched", shown="esc"),
+    *MOVES,
+]
+LIVE = [
+    Key("live.pause", "space", "pause", "Pause", "pause before the next step, or go on", footer=True),
+    Key("live.step", "full_stop", "step", "Step", "train one batch while paused", footer=True),
+    Key("live.slower", "left_square_bracket", "rate(0.5)", "Rate down", "halve the learning rate", shown="["),
+    Key("live.faster", "right_square_bracket", "rate(2.0)", "Rate", "double the learning rate", footer=True, shown="[ ]"),
+    Key("live.checkpoint", "c", "checkpoint", "Save", "save a checkpoint now", footer=True),
+    Key("live.stop", "s", "stop", "Stop", "save a checkpoint and end the run; asks once", footer=True),
+    Key("live.resume", "r", "resume", "Resume", "go on with a dead run from its last good checkpoint"),
+    Key("live.log", "y", "log", "Log scale", "logarithmic loss axis, or linear again"),
+    Key("live.new", "n,escape", "new", "New run", "back to the form", shown="n"),
+]
+RUNS = [
+    Key("runs.attach", "enter", "attach", "Watch", "watch the run under the cursor", footer=True),
+    Key("runs.filter", "slash", "filter", "Filter", "show only runs that match", footer=True),
+    Key("runs.delete", "d", "delete", "Delete", "delete a run that is not training; asks once", footer=True),
+    Key("runs.undo", "u", "undo", "Undo", "bring the last deleted run back, until the viewer ends", footer=True),
+    Key("runs.clear", "escape", "clear", "Clear", "clear the filter", shown="esc"),
+    *MOVES,
+]
+DEVICES = [
+    Key("devices.choose", "enter", "choose", "Use", "use this device for the next run; again: auto", footer=True),
+    *MOVES[:2],
+]
+TABLE: dict[str, list[Key]] = {
+    "Everywhere": APP,
+    "Train, the form": FORM,
+    "Train, a run": LIVE,
+    "Runs": RUNS,
+    "Devices": DEVICES,
+}
+
+
+def bindings(keys: list[Key]) -> list[BindingType]:
+    return [Binding(key.keys, key.action, key.label, show=False, id=key.id, tooltip=key.help) for key in keys]
+
+
+def unknown_ids(keymap: dict[str, str]) -> list[str]:
+    """Names in a person's keymap that no action has."""
+    known = {key.id for keys in TABLE.values() for key in keys}
+    return sorted(set(keymap) - known)

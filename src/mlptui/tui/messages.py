@@ -1,0 +1,51 @@
+"""What happened, for the app to hear."""
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from mlptui.core.recipe import Recipe
+from mlptui.store.rundir import Run
+
+
+@dataclass
+class StartAsked(Message):
+    """A person wants a run of this recipe."""
+
+    recipe: Recipe
+
+
+@dataclass
+class ResumeAsked(Message):
+    """A person wants a dead run to go on."""
+
+    run: Run
+
+
+@dataclass
+class RunChosen(Message):
+    """A person wants to watch this run."""
+
+    run: Run
+
+
+@dataclass
+class DeviceChosen(Message):
+    """A person chose the device of the next run."""
+
+    device: str
+
+
+@dataclass
+class DataChosen(Message):
+    """The form's data set or model changed."""
+
+    facts: tuple[str, ...]
+
+
+@dataclass
+class Noticed(Message):
+    """One sentence for the last row."""
+
+    text: str
+    bad: bool = False

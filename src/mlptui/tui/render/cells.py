@@ -1,0 +1,129 @@
+"""Lines of styled cells: what every view is made of. A line is spans of (text, role); roles become styles in the widget."""
+
+from dataclasses import dataclass
+
+from mlptui.core.text import ascii_only, cut, width
+
+Span = tuple[str, str]
+Line = list[Span]
+
+PLAIN, DIM, STRONG, ACCENT, GOOD, WARN, BAD, CURVE, CURSOR = (
+    "", "dim", "strong", "accent", "good", "warn", "bad", "curve", "cursor",
+)  # fmt: skip
+ROLES = (DIM, STRONG, ACCENT, GOOD, WARN, BAD, CURVE, CURSOR)
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The characters that views draw with; `ascii` for terminals without UTF-8."""
+
+    ascii: bool = False
+
+    def text(self, text: str) -> str:
+        return ascii_only(text) if self.ascii else text
+
+    @property
+    def ramp(self) -> str:
+        return " .:-=+*#" if self.ascii else " ▁▂▃▄▅▆▇█"
+
+    @property
+    def eighths(self) -> str:
+        return "#" if self.ascii else "▏▎▍▌▋▊▉█"
+
+    @property
+    def point(self) -> str:
+        return "> " if self.ascii else "› "
+
+    def border(self, focused: bool) -> str:
+        """Corners and sides: top left, top, top right, side, bottom left, bottom, bottom right, tee left, tee right."""
+        if self.ascii:
+            return "+=+|+=+++" if focused else "+-+|+-+++"
+        return "┏━┓┃┗━┛┣┫" if focused else "┌─┐│└─┘├┤"
+
+
+def length(line: Line) -> int:
+    return sum(width(text) for text, _ in line)
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def fit(line: Line, cells: int) -> Line:
+    """The line with exactly `cells` cells: cut with an ellipsis, or filled with blanks."""
+    used = length(line)
+    if used < cells:
+        return [*line, (" " * (cells - used), PLAIN)]
+    if used == cells:
+        return line
+    result: Line = []
+    left = cells
+    for text, role in line:
+        taken = text if width(text) < left else cut(text + " ", left)
+        result.append((taken, role))
+        left -= width(taken)
+        if left <= 0:
+            break
+    return result if left >= 0 else fit(result, cells)
+
+
+def spread(left: Line, right: Line, cells: int) -> Line:
+    """`left` and `right` at the two ends; the left gives way where both do not fit."""
+    room = cells - length(right)
+    return [*fit(left, room - 1), (" ", PLAIN), *right] if room > 1 else fit(left, cells)
+
+
+def bar(share: float, cells: int, glyphs: Glyphs) -> str:
+    """A horizontal bar with eighths of a cell."""
+    steps = glyphs.eighths
+    filled = max(0.0, min(1.0, share)) * cells
+    whole = int(filled)
+    rest = int((filled - whole) * len(steps)) if len(steps) > 1 else 0
+    return (steps[-1] * whole + (steps[rest - 1] if rest else "")).ljust(cells)
+
+
+def panel(
+    title: str, fact: Line, body: list[Line], size: tuple[int, int], glyphs: Glyphs, focused: bool = False
+) -> list[Line]:
+    """A bordered panel of (width, height) with a title left and a fact right; a body line that is RULE divides it."""
+    cells, rows = size
+    corner = glyphs.border(focused)
+    role = ACCENT if focused else DIM
+    lines = [_edge(corner[0], corner[1], corner[2], title, fact, cells, role, glyphs)]
+    for line in [*body[: rows - 2], *[[]] * max(0, rows - 2 - len(body))]:
+        if line and line[0][1] == "rule":
+            lines.append(_edge(corner[7], corner[1], corner[8], line[0][0], line[1:], cells, role, glyphs))
+        else:
+            lines.append([(corner[3] + " ", role), *fit(_drawn(line, glyphs), cells - 4), (" " + corner[3], role)])
+    lines.append([(corner[4] + corner[5] * (cells - 2) + corner[6], role)])
+    return lines[:rows]
+
+
+def rule(title: str = "", *fact: Span) -> Line:
+    """A line inside a panel that divides it, with a title and a fact of its own."""
+    return [(title, "rule"), *fact]
+
+
+def _edge(left: str, line: str, right: str, title: str, fact: Line, cells: int, role: str, glyphs: Glyphs) -> Line:
+    fact = _drawn(fact, glyphs)
+    named = cut(glyphs.text(title), max(0, cells - 6))
+    start: Line = [(left, role)] + ([(" " + named + " ", STRONG)] if named else [])
+    end: Line = ([(" ", PLAIN), *fact, (" ", PLAIN)] if fact else []) + [(line + right, role)]
+    room = cells - length(start) - length(end)
+    if room < 0:
+        return [*fit(start, cells - 2), (line + right, role)]
+    return [*start, (line * room, role), *end]
+
+
+def _drawn(line: Line, glyphs: Glyphs) -> Line:
+    return [(ascii_only(text), role) for text, role in line] if glyphs.ascii else line
+
+
+def columns(cells: list[str], widths: list[int], right: set[int], gap: str = "  ") -> str:
+    """Texts in columns of given widths, cut where too long; the columns in `right` aligned right."""
+    parts = []
+    for i, (text, wide) in enumerate(zip(cells, widths, strict=True)):
+        shown = cut(text, wide)
+        blank = " " * (wide - width(shown))
+        parts.append(blank + shown if i in right else shown + blank)
+    return gap.join(parts)

@@ -1,0 +1,42 @@
+"""Pages of words: help, questions, and areas that are still to come."""
+
+from dataclasses import dataclass
+
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel
+
+
+@dataclass(frozen=True)
+class Page:
+    """A designed page: what will be here, and what can be done now, as (command, what it does)."""
+
+    title: str
+    will: tuple[str, ...]
+    now: tuple[tuple[str, str], ...]
+
+
+def draw(page: Page, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    body: list[Line] = [[], [("This area is not built yet. It will let you", STRONG)], []]
+    body += [[("  - ", DIM), (line, PLAIN)] for line in page.will]
+    body += [[], [("What works now, from the command line", STRONG)], []]
+    body += [[("  ", PLAIN), (f"{command:<46}", ACCENT), (what, DIM)] for command, what in page.now]
+    return panel(page.title, [("not built yet", DIM)], body, (cells, rows), glyphs, True)
+
+
+def help_page(
+    title: str, groups: list[tuple[str, list[tuple[str, str, str]]]], words: str, size: tuple[int, int], glyphs: Glyphs
+) -> list[Line]:
+    """Keys by group as (key, label, what it does)."""
+    body: list[Line] = [[(line, PLAIN)] for line in words.splitlines()]
+    for name, keys in groups:
+        body += [[], [(name, STRONG)]]
+        body += [[(f"  {key:<12}", ACCENT), (f"{label:<18}", PLAIN), (what, DIM)] for key, label, what in keys]
+    return panel(title, [("escape closes", DIM)], body, size, glyphs, True)
+
+
+def question(title: str, text: str, answers: list[tuple[str, str]], cells: int, glyphs: Glyphs) -> list[Line]:
+    keys: Line = []
+    for key, label in answers:
+        keys += [(f"{key} ", ACCENT), (f"{label}   ", PLAIN)]
+    lines: list[Line] = [[(line, PLAIN)] for line in text.splitlines()]
+    body = [*lines, [], keys]
+    return panel(title, [], body, (cells, len(body) + 2), glyphs, True)

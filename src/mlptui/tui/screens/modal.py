@@ -1,0 +1,68 @@
+"""Help and questions, above an area."""
+
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from mlptui.tui.keys import APP, Key
+from mlptui.tui.render import pages
+from mlptui.tui.render.cells import Line
+from mlptui.tui.widgets.canvas import Canvas
+
+
+class _Box(Canvas, can_focus=True):
+    def __init__(self, lines: Any) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        lines: list[Line] = self._lines(width, height, self.glyphs)
+        return lines
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of the panel in focus, then those that work everywhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)]
+    CSS = "HelpScreen { align: center middle; } HelpScreen _Box { width: 78; height: 22; max-height: 100%; max-width: 100%; }"
+
+    def __init__(self, title: str, keys: list[Key], words: str, key_of: Any) -> None:
+        super().__init__()
+        self._heading, self._keys, self._words, self._key_of = title, keys, words, key_of
+
+    def compose(self) -> ComposeResult:
+        def lines(width: int, height: int, glyphs: Any) -> list[Line]:
+            def told(keys: list[Key]) -> list[tuple[str, str, str]]:
+                return [(self._key_of(key), key.label, key.help) for key in keys]
+
+            areas = [key for key in APP if not key.id.startswith("area.")]
+            everywhere = [("1 to 7", "Areas", "Data, Model, Params, Train, Runs, Files, Devices"), *told(areas)]
+            groups = [*([(self._heading, told(self._keys))] if self._keys else []), ("everywhere", everywhere)]
+            shown = [(name, [k for k in keys if not k[1].startswith(("Page", "First", "Last"))]) for name, keys in groups]
+            return pages.help_page(f"help: {self._heading}", shown, self._words, (width, height), glyphs)
+
+        yield _Box(lines)
+
+
+class Question(ModalScreen[bool]):
+    """One question before something that cannot simply be taken back; y or enter is yes, n or escape is no."""
+
+    CSS = "Question { align: center middle; } Question _Box { width: 64; height: 7; max-width: 100%; }"
+
+    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
+        super().__init__()
+        self._heading, self._text, self._yes, self._no = title, text, yes, no
+
+    def compose(self) -> ComposeResult:
+        answers = [("y", self._yes), ("n", self._no)]
+        yield _Box(lambda width, height, glyphs: pages.question(self._heading, self._text, answers, width, glyphs))
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        if event.key in ("y", "enter"):
+            self.dismiss(True)
+        elif event.key in ("n", "escape", "q"):
+            self.dismiss(False)

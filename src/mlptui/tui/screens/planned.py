@@ -1,0 +1,96 @@
+"""Areas that are still to come: what they will do, and what works now."""
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from mlptui.tui.render import pages
+from mlptui.tui.render.cells import Line
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.widgets.canvas import Canvas
+
+
+class PageCanvas(Canvas, can_focus=True):
+    DEFAULT_CSS = "PageCanvas { height: 1fr; }"
+
+    def __init__(self, page: pages.Page) -> None:
+        super().__init__()
+        self.page = page
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        return pages.draw(self.page, width, height, self.glyphs)
+
+
+class PlannedScreen(AreaScreen):
+    PAGE: pages.Page
+    WORDS = "This area is a page until it is built; nothing on it pretends to work."
+
+    def body(self) -> Iterable[Widget]:
+        yield PageCanvas(self.PAGE)
+
+
+class DataScreen(PlannedScreen):
+    NUMBER, NAME = 1, "Data"
+    PAGE = pages.Page(
+        "data",
+        (
+            "find, download and verify data sets (MNIST, CIFAR-10 and others)",
+            "look at their pictures, classes and statistics before training",
+            "bring your own: folders of images, CSV, npz",
+        ),
+        (
+            ("mlptui data list", "what is known and what is here"),
+            ("mlptui data import fashion-mnist FOLDER", "four files copied by hand"),
+            ("mlptui train --data fashion-mnist-sample", "the sample needs no import"),
+        ),
+    )
+
+
+class ModelScreen(PlannedScreen):
+    NUMBER, NAME = 2, "Model"
+    PAGE = pages.Page(
+        "model",
+        (
+            "build networks by keys or as text, and see them as a tree",
+            "see shapes, parameters and costs of every layer",
+            "find what is wrong with a network before it trains",
+        ),
+        (
+            ('mlptui train --architecture "nn.Sequential(...)"', ""),
+            ("mlptui train --dry-run", "check a recipe, print it as TOML"),
+            ("4, then the field architecture", "type a network, errors as you type"),
+        ),
+    )
+
+
+class ParamsScreen(PlannedScreen):
+    NUMBER, NAME = 3, "Params"
+    PAGE = pages.Page(
+        "parameters",
+        (
+            "browse every tensor with its statistics, by path",
+            "set values, initialise, tie, freeze - and undo",
+            "watch gradients and update sizes",
+        ),
+        (
+            ("mlptui runs show last --json", "checkpoints of a run"),
+            ("python -c 'from safetensors import ...'", "model.safetensors has plain keys"),
+        ),
+    )
+
+
+class FilesScreen(PlannedScreen):
+    NUMBER, NAME = 6, "Files"
+    PAGE = pages.Page(
+        "files",
+        (
+            "browse, verify, compare and load checkpoints",
+            "open foreign .pt and .safetensors files safely",
+            "export as PyTorch script, ONNX or TensorBoard logs",
+        ),
+        (
+            ("mlptui paths", "where runs and data lie"),
+            ("mlptui runs show last", "a run's checkpoints, best marked"),
+            ("mlptui runs checkpoint last", "save one now"),
+        ),
+    )

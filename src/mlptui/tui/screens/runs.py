@@ -1,0 +1,264 @@
+"""Area 5: all runs."""
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual import events
+from textual.app import ComposeResult
+from textual.widget import Widget
+from textual.widgets import Input
+
+from mlptui.core.errors import MlptuiError, StorageError
+from mlptui.core.status import ENDED, Status
+from mlptui.store import rundir
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.tui import keys
+from mlptui.tui.desk import host
+from mlptui.tui.keys import Key
+from mlptui.tui.messages import Noticed, RunChosen
+from mlptui.tui.render import runs
+from mlptui.tui.render.cells import Line
+from mlptui.tui.render.runs import RunRow
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.modal import Question
+from mlptui.tui.widgets.cursor import CursorCanvas
+
+INTERVAL = 2.0
+
+
+class RunReader:
+    """Reads all runs; those that have ended are read once and again only when their state changes."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._known: dict[str, tuple[tuple[int, int], RunRow]] = {}
+
+    def read(self) -> list[RunRow]:
+        rows = []
+        known: dict[str, tuple[tuple[int, int], RunRow]] = {}
+        for run in rundir.all_runs(self._paths):
+            mark = _mark(run)
+            before = self._known.get(run.id)
+            unchanged = before is not None and before[0] == mark and before[1].status in ENDED
+            row = before[1] if before and unchanged else read_row(run)
+            known[run.id] = (mark, row)
+            rows.append(row)
+        self._known = known
+        return rows
+
+
+def _mark(run: Run) -> tuple[int, int]:
+    try:
+        facts = os.stat(run.state_file)
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def read_row(run: Run) -> RunRow:
+    """One run as the list shows it; a run that cannot be read says why."""
+    try:
+        state = run.state()
+        verdict = run.verdict(state)
+    except StorageError as error:
+        return RunRow(run.id, Status.UNKNOWN, str(error))
+    return RunRow(
+        run.id,
+        verdict.status,
+        verdict.reason,
+        state.name,
+        state.data,
+        state.model,
+        state.epoch,
+        state.epochs,
+        state.valid_accuracy,
+        state.train_loss,
+        state.created,
+    )
+
+
+class Filter(Input):
+    DEFAULT_CSS = """
+    Filter { layer: edit; display: none; height: 1; border: none; padding: 0; background: $surface; }
+    Filter:focus { border: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(compact=True, placeholder="type to filter, enter keeps it, escape clears it")
+        self.cursor_blink = False
+
+
+class RunsCanvas(CursorCanvas):
+    BINDINGS = keys.bindings(keys.RUNS)
+    DEFAULT_CSS = "RunsCanvas { layers: base edit; height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="runs")
+        self.all: list[RunRow] = []
+        self.rows: list[RunRow] = []
+        self.loaded = False
+        self.filter_text = ""
+
+    def compose(self) -> ComposeResult:
+        yield Filter()
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def visible_rows(self) -> int:
+        return self.size.height - 4
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        view = runs.RunList(self.rows, self.cursor, self.first, time.time(), self.filter_text, len(self.all), self.loaded)
+        return runs.draw(view, width, height, self.glyphs, self.has_focus or self.query_one(Filter).display)
+
+    def show_rows(self, rows: list[RunRow]) -> None:
+        """New rows; the cursor stays on its run."""
+        self.all, self.loaded = rows, True
+        self._select()
+
+    @property
+    def chosen(self) -> RunRow | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def _select(self) -> None:
+        before = self.chosen.id if self.chosen else None
+        wanted = self.filter_text.lower()
+        self.rows = [row for row in self.all if wanted in runs.text_of(row)] if wanted else self.all
+        place = next((i for i, row in enumerate(self.rows) if row.id == before), self.cursor)
+        self.place_cursor(place)
+
+    # keys
+
+    def action_attach(self) -> None:
+        if self.chosen:
+            self.post_message(RunChosen(Run(self._paths.runs / self.chosen.id)))
+
+    def action_filter(self) -> None:
+        editor = self.query_one(Filter)
+        editor.styles.offset = (2, self.size.height - 2)
+        editor.styles.width = self.size.width - 4
+        editor.value = self.filter_text
+        editor.display = True
+        editor.focus()
+
+    def action_clear(self) -> None:
+        self.filter_text = ""
+        self._select()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input.display:
+            self.filter_text = event.value.strip()
+            self._select()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_filter()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape" and self.query_one(Filter).display:
+            event.stop()
+            event.prevent_default()
+            self.filter_text = ""
+            self._close_filter()
+            self._select()
+
+    def _close_filter(self) -> None:
+        self.query_one(Filter).display = False
+        self.focus()
+        self.redraw()
+
+    @property
+    def _paths(self) -> Paths:
+        return host(self).paths
+
+    def action_delete(self) -> None:
+        row = self.chosen
+        if row is None:
+            return
+        if row.status.live:
+            self.post_message(Noticed(f"{row.id} is {row.status}; stop it first", bad=True))
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(lambda: rundir.remove(self._paths, Run(self._paths.runs / row.id)), self._was_removed)
+
+        text = f"{row.id}\nwith all its checkpoints. u brings it back until the viewer ends."
+        self.app.push_screen(Question("delete this run?", text, "delete it", "keep it"), answered)
+
+    def _was_removed(self, place: Path) -> None:
+        host(self).desk.removed.append(place)
+        gone = place.name.rpartition("~")[0]
+        self.show_rows([row for row in self.all if row.id != gone])
+        self.post_message(Noticed(f"{gone} is deleted; u brings it back"))
+
+    def action_undo(self) -> None:
+        removed = host(self).desk.removed
+        if not removed:
+            self.post_message(Noticed("nothing to bring back"))
+            return
+        place = removed[-1]
+
+        def restored(run: Run) -> None:
+            removed.remove(place)
+            self.show_rows(sorted([*self.all, read_row(run)], key=lambda row: row.id, reverse=True))
+            self.post_message(Noticed(f"{run.id} is back"))
+
+        self._do(lambda: rundir.restore(self._paths, place), restored)
+
+    def _do(self, work, then) -> None:  # type: ignore[no-untyped-def]
+        def done(result: object, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
+            else:
+                then(result)
+
+        if not host(self).background["commands"].submit(work, done):
+            self.post_message(Noticed("the work before is not done yet", bad=True))
+
+
+class RunsScreen(AreaScreen):
+    NUMBER, NAME = 5, "Runs"
+    WORDS = "All runs of this data folder, newest first: those that this viewer started and all others."
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__()
+        self._reader = RunReader(paths)
+
+    def body(self) -> Iterable[Widget]:
+        yield RunsCanvas()
+
+    @property
+    def canvas(self) -> RunsCanvas:
+        return self.query_one(RunsCanvas)
+
+    def panel_keys(self) -> list[Key]:
+        return keys.RUNS
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.canvas.focus()
+        self.reload()
+        self.set_interval(INTERVAL, self._tick)
+
+    def on_screen_resume(self, event: object) -> None:
+        super().on_screen_resume(event)
+        self.reload()
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.reload()
+
+    def reload(self) -> None:
+        def done(rows: object, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(f"the runs cannot be read: {error}", bad=True))
+            elif isinstance(rows, list) and self.is_mounted:
+                self.canvas.show_rows(rows)
+
+        host(self).background["runs"].submit(self._reader.read, done)
