@@ -58,7 +58,12 @@ def without_taken_back(events: Iterable[Event]) -> list[Event]:
 def sentence(event: Event) -> str:
     """The event in one line of English, with foreign text made safe."""
     words = _WORDS.get(event.kind)
-    return text.safe(words(event) if words else f"{event.kind} at step {event.step:,}", 400)
+    said = f"{event.kind} at step {event.step:,}"
+    try:
+        said = words(event) if words else said
+    except (TypeError, ValueError, OverflowError):
+        pass  # a damaged or newer event lacks what the sentence needs
+    return text.safe(said, 400)
 
 
 def _epoch(e: Event) -> str:

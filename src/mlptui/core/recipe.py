@@ -124,8 +124,8 @@ class Recipe(Part):
         kind, _, index = device.partition(":")
         if (
             device in ("auto", "cpu", "mps", "cuda")
-            or device.startswith(("GPU-", "MIG-"))
-            or (kind == "cuda" and index.isdecimal())
+            or (device.startswith(("GPU-", "MIG-")) and device.isascii() and device.isprintable())
+            or (kind == "cuda" and index.isascii() and index.isdecimal())
         ):
             return device
         raise ValueError("use auto, cpu, cuda:0 (or another number), a UUID such as GPU-1a2b..., or mps")
@@ -155,6 +155,19 @@ def check(values: Mapping[str, Any]) -> Recipe:
         raise RecipeError([_problem(dict(e)) for e in error.errors(include_url=False)]) from None
 
 
+PLAIN_WORDS = {
+    "missing": "is missing",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "finite_number": "should be a finite number",
+}
+
+
 def _problem(error: dict[str, Any]) -> Problem:
     path = ".".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
@@ -163,8 +176,8 @@ def _problem(error: dict[str, Any]) -> Problem:
 
         close = get_close_matches(path, [f.path for f in fields()], 1, 0.5)
         message = "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
-    elif error["type"] == "missing":
-        message = "is missing"
+    elif error["type"] in PLAIN_WORDS:
+        message = PLAIN_WORDS[error["type"]]
     else:
         message = message.replace("Input should be", "should be").replace("Input", "it")
     return Problem(path, message)

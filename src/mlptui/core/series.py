@@ -1,7 +1,7 @@
 """A metric over steps, summarised in bounded memory."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -105,12 +105,3 @@ def _merged(buckets: list[Bucket]) -> Bucket:
     for bucket in buckets:
         result.merge(bucket)
     return result
-
-
-def finite_range(buckets: Iterable[Bucket]) -> tuple[float, float] | None:
-    """Smallest and largest finite value; None where there is none."""
-    lows: Iterator[Bucket] = (bucket for bucket in buckets if bucket.finite)
-    low, high = math.inf, -math.inf
-    for bucket in lows:
-        low, high = min(low, bucket.low), max(high, bucket.high)
-    return (low, high) if low <= high else None

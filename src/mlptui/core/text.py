@@ -65,7 +65,7 @@ def size(number: float | None) -> str:
     """Bytes with three digits and a decimal unit: `1.20 GB`."""
     if number is None:
         return "-"
-    if abs(number) < 1000:
+    if abs(number) < 999.5:
         return f"{number:.0f} B"
     for unit in ("kB", "MB", "GB", "TB", "PB"):
         number /= 1000
@@ -84,13 +84,13 @@ def loss(number: float | None) -> str:
     magnitude = abs(number)
     if magnitude != 0 and (magnitude < 0.0001 or magnitude >= 99_999.5):
         return f"{number:.1e}"
-    whole = len(str(int(magnitude)))
-    return f"{number:.{max(0, min(4, 5 - whole))}f}"
+    whole = len(str(int(float(f"{magnitude:.4g}")))) if magnitude >= 1 else 0
+    return f"{number:.{max(0, 4 - whole)}f}"
 
 
 def percent(share: float | None) -> str:
     """A share of one as per cent with one decimal: `86.4 %`."""
-    return "-" if share is None or math.isnan(share) else f"{share * 100:.1f} %"
+    return "-" if share is None or not math.isfinite(share) else f"{share * 100:.1f} %"
 
 
 def rate(number: float | None) -> str:
@@ -120,14 +120,14 @@ def duration(seconds: float | None) -> str:
 
 def age(seconds: float | None) -> str:
     """How long ago, in one unit: `now`, `12 s`, `5 min`, `3 h`, `9 d`."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "-"
     if seconds < 1:
         return "now"
     for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
-            return f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"
+            return f"{seconds // divisor:.0f} {unit}"
+    return f"{seconds // 86_400:.0f} d"
 
 
 def width(text: str) -> int:

@@ -20,7 +20,7 @@ def import_folder(paths: Paths, name: str, source: Path, told: Callable[[str], N
     entry = catalog.entry(name)
     if name == catalog.SAMPLE:
         raise DataError(f"{name} is part of mlptui; there is nothing to import")
-    if not source.is_dir():
+    if not os.path.isdir(source):  # unlike Path.is_dir it has an answer for every name
         raise DataError(f"{safe(source, 300)} is not a folder")
     found = {file: images.find(source, file) for file in entry.files}
     missing = [f"{file.name}.gz" for file, place in found.items() if place is None]
@@ -50,7 +50,12 @@ def import_folder(paths: Paths, name: str, source: Path, told: Callable[[str], N
         replaced = target.exists()
         if replaced:
             os.rename(target, away)
-        atomic.commit_folder(paths.datasets, name, contents)
+        try:
+            atomic.commit_folder(paths.datasets, name, contents)
+        except OSError:
+            if replaced and not target.exists():
+                os.rename(away, target)
+            raise
         if replaced:
             atomic.remove_folder_quietly(away)
     except OSError as error:

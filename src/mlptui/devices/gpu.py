@@ -62,11 +62,12 @@ def read() -> Gpus:
 
 
 def find(wanted: str, gpus: Gpus) -> Gpu | None:
-    """The GPU that `cuda`, `cuda:N` (NVML's index) or a UUID (or its beginning) names."""
+    """The GPU that `cuda`, `cuda:N` (NVML's index) or a UUID (or its beginning, if only one has it) names."""
     for gpu in gpus.gpus:
-        if wanted in ("cuda", f"cuda:{gpu.index}") or (wanted.startswith("GPU-") and gpu.uuid.startswith(wanted)):
+        if wanted in ("cuda", f"cuda:{gpu.index}", gpu.uuid):
             return gpu
-    return None
+    begun = [gpu for gpu in gpus.gpus if wanted.startswith("GPU-") and gpu.uuid.startswith(wanted)]
+    return begun[0] if len(begun) == 1 else None
 
 
 @cache

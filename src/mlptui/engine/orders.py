@@ -31,17 +31,20 @@ class Orders:
         self._idle = 0.0
 
     def go_on(self, flush: Callable[[], None]) -> bool:
-        """Read commands when it is time, wait while the run is paused. False: stop before the next step."""
+        """Read commands when it is time, wait while the run is paused. False: stop before the next step.
+
+        `flush` brings all measured rows to the log, which a pause and a checkpoint need.
+        """
         now = time.monotonic()
         if now >= self._next:
             self._next = now + POLL
-            self._attend()
+            self._attend(flush)
         if self.paused and not self.steps_allowed and not self._stopping:
             flush()
             self.recorder.show(status=Status.PAUSED)
             while self.paused and not self.steps_allowed and not self._stopping:
                 time.sleep(PAUSED_POLL)
-                self._attend()
+                self._attend(flush)
             self._idle += time.monotonic() - now
             self.recorder.show(status=Status.PAUSED if self.paused else Status.RUNNING)
         self.steps_allowed = max(0, self.steps_allowed - 1)
@@ -58,14 +61,14 @@ class Orders:
             self.stop.why = "the run's folder having vanished"
         return bool(self.stop.why)
 
-    def _attend(self) -> None:
+    def _attend(self, flush: Callable[[], None]) -> None:
         for command in self.inbox.take():
             refused = command.refused
             outcome = ""
             if not refused:
                 try:
-                    outcome = self._apply(command)
-                except ValueError as error:
+                    outcome = self._apply(command, flush)
+                except (ValueError, OverflowError) as error:
                     refused = str(error)
             self.recorder.event(
                 Kind.COMMAND, self.session.progress.step, id=command.id, command=command.name, value=command.value,
@@ -73,7 +76,7 @@ class Orders:
             )  # fmt: skip
             self.inbox.done(command)
 
-    def _apply(self, command: Command) -> str:
+    def _apply(self, command: Command, flush: Callable[[], None]) -> str:
         """Do it and say what was done. Raises ValueError with the reason where it cannot be done."""
         step = self.session.progress.step
         match command.name:
@@ -91,9 +94,10 @@ class Orders:
                 self.stop.why = command.who or "a command"
                 return "stops after a checkpoint"
             case "checkpoint":
+                flush()
                 return self._checkpoint(step)
             case "step":
-                count = int(command.value or 1)
+                count = 1 if command.value is None else int(command.value)
                 if not self.paused:
                     raise ValueError("only a paused run can be stepped")
                 if not 1 <= count <= MAX_STEPS:

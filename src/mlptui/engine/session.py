@@ -83,7 +83,7 @@ class Session:
             group["lr"] = rate
 
     def clip(self) -> torch.Tensor | None:
-        """Clip if the recipe says so; the norm of all gradients where this step is one that is measured."""
+        """Clip if the recipe says so; the norm of all gradients where this step is measured."""
         measured = self.recipe.gradient_norm_every and self.progress.step % self.recipe.gradient_norm_every == 0
         if self.recipe.clip_norm:
             return nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)

@@ -42,7 +42,8 @@ def start(run: Run, extra: Mapping[str, str] | None = None) -> int:
             )
     except OSError as error:
         raise RunError(f"the trainer cannot be started: {error.strerror}") from None
-    _reap_later(process)
+    process.returncode = 0  # it outlives this object, which would warn otherwise; `reap` collects it
+    _children.add(process.pid)
     return process.pid
 
 
@@ -67,27 +68,26 @@ def wait_until_ready(run: Run, pid: int, timeout: float = READY_TIMEOUT, idle: C
     raise RunError(f"the trainer did not answer within {timeout:.0f} s; its log is {run.log_file}")
 
 
-_children: dict[int, "subprocess.Popen[bytes]"] = {}
-
-
-def _reap_later(process: "subprocess.Popen[bytes]") -> None:
-    """Keep the handle: polling it reaps the child, and dropping it unpolled would warn."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
-    _children[process.pid] = process
+_children: set[int] = set()
 
 
 def reap() -> None:
     """Collect trainers of this process that have ended, so that none stays behind as a zombie."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
+    for pid in list(_children):
+        _lives(pid)
 
 
 def _lives(pid: int) -> bool:
-    child = _children.get(pid)
-    return child is not None and child.poll() is None
+    """Whether a trainer that this process started still runs; one that has ended is collected."""
+    if pid not in _children:
+        return False
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        ended = pid
+    if ended:
+        _children.discard(pid)
+    return not ended
 
 
 def may_be_killed_at_logout(systemd_conf: str | None, lingering: bool | None) -> bool:
@@ -95,9 +95,9 @@ def may_be_killed_at_logout(systemd_conf: str | None, lingering: bool | None) ->
     value = ""
     for line in (systemd_conf or "").splitlines():
         key, _, setting = line.strip().partition("=")
-        if key == "KillUserProcesses":
+        if key.strip() == "KillUserProcesses":
             value = setting.strip().lower()
-    return value in ("yes", "true", "1", "on") and lingering is False
+    return value in ("yes", "y", "true", "t", "1", "on") and lingering is False
 
 
 def logout_warning() -> str:

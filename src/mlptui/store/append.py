@@ -24,8 +24,9 @@ class AppendFile:
         self.lost = 0
         self._queue: deque[tuple[bytes, int]] = deque()
         self._unsynced = False
+        self._torn = False
         self._lock = threading.Lock()
-        self._fd = self._open()
+        self._fd = self._open(os.O_CREAT)
         self._good = os.fstat(self._fd).st_size
 
     @property
@@ -59,59 +60,57 @@ class AppendFile:
                 self._reopen()
                 return False
             self._unsynced = False
+            self.trouble = ""
             return True
 
     def close(self) -> None:
         self.sync()
         with self._lock:
-            os.close(self._fd)
+            self._close()
 
-    def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    def _open(self, create: int = 0) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | create, 0o600)
 
     def _reopen(self) -> None:
         try:
             fresh = self._open()
         except OSError:
             return
-        os.close(self._fd)
+        self._close()
         self._fd = fresh
 
-    def _drain(self) -> bool:
-        while self._queue:
-            data = b"".join(part for part, _ in self._queue)
-            try:
-                written = os.write(self._fd, data)
-                if written != len(data):
-                    os.ftruncate(self._fd, self._good)
-                    self._drop_written_head()
-                    return False
-            except OSError as error:
-                self.trouble = reason(error)
-                try:
-                    os.ftruncate(self._fd, self._good)
-                except OSError:
-                    pass
-                return False
-            self._good += len(data)
-            self._queue.clear()
-            self._unsynced = True
-            self.trouble = ""
-        return True
+    def _close(self) -> None:
+        try:
+            os.close(self._fd)
+        except OSError as error:  # the descriptor is gone all the same; close(2) on Linux
+            self.trouble = reason(error)
 
-    def _drop_written_head(self) -> None:
-        """After a short write (the disk filled within the data) try record batch by record batch, to keep what fits."""
-        while self._queue:
-            data, _ = self._queue[0]
-            try:
-                written = os.write(self._fd, data)
-            except OSError as error:
-                self.trouble = reason(error)
-                return
-            if written != len(data):
-                os.ftruncate(self._fd, self._good)
-                self.trouble = "the disk is full"
-                return
-            self._good += written
-            self._unsynced = True
+    def _drain(self) -> bool:
+        """Write all that waits at once, or where that does not fit batch by batch."""
+        if len(self._queue) > 1 and self._write(b"".join(part for part, _ in self._queue)):
+            self._queue.clear()
+        while self._queue and self._write(self._queue[0][0]):
             self._queue.popleft()
+        return not self._queue
+
+    def _write(self, data: bytes) -> bool:
+        """Write `data` as a whole. A part of it that went out is cut off before anything else is written."""
+        try:
+            if self._torn:
+                os.ftruncate(self._fd, self._good)
+            self._torn = True
+            if os.write(self._fd, data) == len(data):
+                self._torn = False
+                self._good += len(data)
+                self._unsynced = True
+                self.trouble = ""
+                return True
+            self.trouble = "the disk is full"
+        except OSError as error:
+            self.trouble = reason(error)
+        try:
+            os.ftruncate(self._fd, self._good)
+            self._torn = False
+        except OSError:
+            pass
+        return False

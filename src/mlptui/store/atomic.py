@@ -3,8 +3,10 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from mlptui.core.errors import StorageError
 
@@ -79,16 +81,20 @@ def unlink_quietly(path: Path) -> None:
 
 
 def remove_folder_quietly(folder: Path) -> None:
-    """Remove a folder of plain files and folders; what cannot be removed stays."""
+    """Remove a folder of plain files and folders; what cannot be removed stays. A link is removed, not followed."""
     try:
-        entries = list(os.scandir(folder))
+        if folder.is_symlink():
+            os.unlink(folder)
+            return
+        with os.scandir(folder) as found:
+            entries = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in found]
     except OSError:
         return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            remove_folder_quietly(Path(entry.path))
+    for path, is_folder in entries:
+        if is_folder:
+            remove_folder_quietly(path)
         else:
-            unlink_quietly(Path(entry.path))
+            unlink_quietly(path)
     try:
         os.rmdir(folder)
     except OSError:
@@ -126,19 +132,23 @@ def free_space(path: Path) -> int:
 
 def read_regular(path: Path, limit: int) -> bytes:
     """A regular file's bytes, refusing links, pipes, devices and anything over `limit`. Raises OSError or StorageError."""
-    import stat
-
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise StorageError(f"{path.name} is not a regular file")
-        if facts.st_size > limit:
-            raise StorageError(f"{path.name} has {facts.st_size:,} bytes, more than the {limit:,} expected")
-        with os.fdopen(os.dup(fd), "rb") as stream:
-            data = stream.read(limit + 1)
-        if len(data) > limit:
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > limit:
+            raise StorageError(f"{path.name} has {size:,} bytes, more than the {limit:,} expected")
+        data = stream.read(size + 1)
+        if len(data) > size:
             raise StorageError(f"{path.name} grew while it was read")
         return data
-    finally:
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file for reading, without waiting for what may be a pipe. Raises OSError or StorageError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise StorageError(f"{path.name} is not a regular file")
+        return os.fdopen(fd, "rb")
+    except BaseException:
         os.close(fd)
+        raise

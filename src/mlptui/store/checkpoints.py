@@ -5,6 +5,7 @@ This room deals in bytes; what the tensors mean is the engine's business.
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import time
@@ -22,6 +23,7 @@ MANIFEST = "checkpoint.json"
 MANIFEST_LIMIT = 16 << 20
 HEADER_LIMIT = 1 << 20
 TENSOR_LIMIT = 20_000
+DIMENSION_LIMIT = 64
 DTYPES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "U16": 2, "U32": 4, "U64": 8,
     "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8,
@@ -64,11 +66,11 @@ class Checkpoint:
             raise CheckpointError(f"{self.name} has no {name}") from None
         except OSError as error:
             raise CheckpointError(f"{self.name} is damaged: {name}: {atomic.reason(error)}") from None
-        except StorageError as error:
-            raise CheckpointError(f"{self.name} is damaged: {error}") from None
+        except (StorageError, MemoryError) as error:
+            raise CheckpointError(f"{self.name} is damaged: {error or name + ' is larger than the memory'}") from None
         if len(data) != entry["size"]:
             raise CheckpointError(f"{self.name} is damaged: {name} has {len(data):,} of {entry['size']:,} bytes")
-        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
             raise CheckpointError(f"{self.name} is damaged: {name} (checksum)")
         check_tensor_header(data, name)
         return data
@@ -100,7 +102,7 @@ def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[s
     except FileExistsError:
         raise StorageError(f"{name_of(step)} exists already") from None
     except OSError as error:
-        if not _reads_back(parent / name_of(step), list(files)):
+        if not _reads_back(parent / name_of(step), list(files), content):
             raise StorageError(atomic.reason(error)) from None
     return Checkpoint(parent / name_of(step), manifest)
 
@@ -111,14 +113,14 @@ def _size(number: int) -> str:
     return size(number)
 
 
-def _reads_back(folder: Path, names: list[str]) -> bool:
+def _reads_back(folder: Path, names: list[str], manifest: bytes) -> bool:
     try:
         checkpoint = load(folder)
         for name in names:
             checkpoint.read(name)
-    except CheckpointError:
+        return atomic.read_regular(folder / MANIFEST, len(manifest)) == manifest
+    except (CheckpointError, StorageError, OSError):
         return False
-    return True
 
 
 def load(folder: Path) -> Checkpoint:
@@ -129,14 +131,15 @@ def load(folder: Path) -> Checkpoint:
         if int(manifest["format"]) > FORMAT:
             raise CheckpointError(f"{folder.name} was made by a newer mlptui (format {manifest['format']})")
         files = manifest["files"]
-        if any("/" in name or name.startswith(".") for name in files):
+        if not all(name.isprintable() and "/" not in name and not name.startswith(".") for name in files):
             raise CheckpointError(f"{folder.name} is damaged: a file name is not plain")
         int(manifest["step"]), [int(entry["size"]) for entry in files.values()]
+        manifest.get("metrics", {}).get("valid_accuracy")
     except OSError as error:
         raise CheckpointError(f"{folder.name} is damaged: {MANIFEST}: {atomic.reason(error)}") from None
     except StorageError as error:
         raise CheckpointError(f"{folder.name} is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise CheckpointError(f"{folder.name} is damaged: {MANIFEST} is incomplete") from None
     return Checkpoint(folder, manifest)
 
@@ -180,8 +183,16 @@ def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
 
 def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
     """Highest validation accuracy, then lowest validation loss, then earliest; None if none was validated."""
-    judged = [c for c in checkpoints if c.valid_accuracy is not None]
-    return min(judged, key=lambda c: (-(c.valid_accuracy or 0), c.valid_loss or 0, c.step), default=None)
+
+    def rank(c: Checkpoint) -> tuple[float, float, int]:
+        accuracy, loss = c.valid_accuracy, c.valid_loss
+        return (
+            math.inf if accuracy is None or math.isnan(accuracy) else -accuracy,
+            math.inf if loss is None or math.isnan(loss) else loss,
+            c.step,
+        )
+
+    return min((c for c in checkpoints if c.valid_accuracy is not None), key=rank, default=None)
 
 
 def prune(parent: Path, keep: int) -> list[str]:
@@ -250,6 +261,8 @@ def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
         try:
             (start, stop), shape, dtype = entry["data_offsets"], entry["shape"], entry["dtype"]
             elements = 1
+            if len(shape) > DIMENSION_LIMIT:
+                raise ValueError
             for extent in shape:
                 if not isinstance(extent, int) or extent < 0:
                     raise ValueError
@@ -263,4 +276,6 @@ def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
         if start != end:
             raise bad("its tensors overlap or leave holes")
         end = stop
+    if end != len(data) - 8 - length:
+        raise bad("its tensors overlap or leave holes")
     return header

@@ -11,6 +11,7 @@ from pathlib import Path
 from mlptui.core.errors import RunError
 from mlptui.store import atomic, host
 from mlptui.store.rundir import Run
+from mlptui.store.sealed import number
 
 COMMANDS = ("pause", "resume", "stop", "checkpoint", "set", "step")
 SIZE_LIMIT = 4096
@@ -91,8 +92,9 @@ class Inbox:
             return refused(f"it cannot be read ({type(error).__name__})")
         if command not in COMMANDS:
             return refused(f"{str(command)[:40]!r} is no command", who)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and (number(value) is None or isinstance(value, str)):
             return refused("its value is no number", who)
-        if abs(self.clock() - wall) > EXPIRY or wall < self.opened:
+        value = number(value)
+        if not (abs(self.clock() - wall) <= EXPIRY and wall >= self.opened):
             return Command(stem, command, value, who, wall, "it is too old")
-        return Command(stem, command, None if value is None else float(value), who, wall)
+        return Command(stem, command, value, who, wall)

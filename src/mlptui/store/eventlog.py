@@ -1,5 +1,6 @@
 """events.jsonl: one fact a line, appended by the trainer and tailed by anybody."""
 
+import math
 import os
 import threading
 import time
@@ -7,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlptui.core.errors import StorageError
 from mlptui.core.events import Event, Kind
 from mlptui.store import sealed
 from mlptui.store.append import AppendFile
+from mlptui.store.atomic import open_regular
 
 LINE_LIMIT = 65_536
 READ_BUDGET = 1 << 20
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 class EventWriter:
@@ -62,12 +66,12 @@ class EventReader:
     def read(self, budget: int = READ_BUDGET) -> list[Event]:
         """New events, at most about `budget` bytes of them. A missing file has none; never raises for damaged content."""
         try:
-            with self.path.open("rb") as stream:
+            with open_regular(self.path) as stream:
                 if os.fstat(stream.fileno()).st_size < self.offset:
                     self.offset = 0
                 stream.seek(self.offset)
                 block = stream.read(budget)
-        except OSError:
+        except (OSError, StorageError):
             return []
         whole = block.rfind(b"\n") + 1
         if not whole:
@@ -104,7 +108,7 @@ def parse(line: bytes) -> Event | None:
         return Event(
             str(values["kind"]),
             int(values["step"]),
-            data if isinstance(data, dict) else {},
+            {k: _NOT_FINITE.get(v, v) if isinstance(v, str) else v for k, v in data.items()} if isinstance(data, dict) else {},
             int(values["seq"]),
             float(values["wall"]),
             float(values["mono"]),

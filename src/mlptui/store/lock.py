@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mlptui.core.errors import RunError
+from mlptui.core.errors import RunError, StorageError
 from mlptui.store import host
+from mlptui.store.atomic import read_regular
 
 PAGE = 4096
 
@@ -31,6 +32,9 @@ class Owner:
     beat: int = 0
     waiting: int = 0
     trouble: str = ""
+
+
+_KINDS: dict[str, Any] = {"host": str, "pid": int, "since": float, "beat": int, "waiting": int, "trouble": str}
 
 
 class RunLock:
@@ -70,9 +74,10 @@ class RunLock:
 def read_owner(path: Path) -> Owner:
     """The holder's own words; empty where there are none."""
     try:
-        values = json.loads(path.read_bytes()[:PAGE])
-        return Owner(**{k: v for k, v in values.items() if k in Owner.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, AttributeError):
+        values = json.loads(read_regular(path, PAGE))
+        known = {k: v for k, v in values.items() if isinstance(v, _KINDS.get(k, ()))}
+        return Owner(**known)
+    except (OSError, StorageError, ValueError, AttributeError, RecursionError):
         return Owner()
 
 
@@ -85,7 +90,7 @@ def holder(path: Path) -> int | None:
     layout = "hhqqi4x" if linux else "qqihh"
     request = (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0) if linux else (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
     except OSError:

@@ -48,7 +48,7 @@ def find() -> Paths:
     """The folders of this user, from the environment."""
     home = os.environ.get("MLPTUI_HOME")
     if home:
-        root = Path(home).expanduser().absolute()
+        root = Path(os.path.expanduser(home)).absolute()
         return Paths(data=root, config=root, state=root)
     import platformdirs
 

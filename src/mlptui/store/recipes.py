@@ -14,7 +14,8 @@ SIZE_LIMIT = 1 << 20
 def to_toml(recipe: Recipe) -> str:
     import tomli_w
 
-    return tomli_w.dumps(recipe.model_dump(), multiline_strings=True)
+    # tomli_w turns \r\n into \n where it writes over several lines
+    return tomli_w.dumps(recipe.model_dump(), multiline_strings="\r" not in recipe.architecture)
 
 
 def read_values(path: Path) -> dict[str, Any]:
@@ -25,7 +26,9 @@ def read_values(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {reason(error)}") from None
     except StorageError as error:
         raise UsageError(str(error)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise RecipeError([Problem(str(path), "not valid TOML: it is too deeply nested")]) from None
+    except ValueError as error:
         raise RecipeError([Problem(str(path), f"not valid TOML: {error}")]) from None
 
 

@@ -101,6 +101,9 @@ def create(paths: Paths, recipe: Recipe, name: str, model: str, now: float | Non
     )  # fmt: skip
     try:
         run.folder.mkdir(mode=0o700)
+    except OSError as error:  # not this run's folder, or none at all: nothing to clean up
+        raise StorageError(f"cannot make a run in {paths.runs}: {atomic.reason(error)}") from None
+    try:
         for part in (run.control, run.checkpoints, run.log_file.parent):
             part.mkdir(mode=0o700)
         atomic.write_new(run.recipe_file, recipes.to_toml(recipe).encode())
@@ -147,7 +150,10 @@ def find(paths: Paths, wanted: str) -> Run:
 
 def remove(paths: Paths, run: Run) -> Path:
     """Move a run to the trash and return where it is now. Raises RunError while its trainer lives, or if the disk refuses."""
-    if lock.holder(run.lock_file):
+    holding = lock.holder(run.lock_file)
+    if holding is None:
+        raise RunError(f"{run.id} may still be being trained: its lock cannot be read")
+    if holding:
         raise RunError(f"{run.id} is still being trained; stop it first")
     try:
         atomic.make_folder(paths.trash)

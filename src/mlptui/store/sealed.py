@@ -72,5 +72,5 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if abs(value) < 1e308 or isinstance(value, float) else None
     return float(value) if value in ("nan", "inf", "-inf") else None

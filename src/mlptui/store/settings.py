@@ -41,6 +41,7 @@ def read(path: Path) -> Settings:
             kept[name] = values[name]
         elif name in values:
             problems.append(f"{name} must be {'a table' if kind is dict else 'text' if kind is str else 'true or false'}")
+    problems += [f"keys.{k} must be text" for k, v in kept.get("keys", {}).items() if not isinstance(v, str)]
     kept["keys"] = {str(k): v for k, v in kept.get("keys", {}).items() if isinstance(v, str)}
     return Settings(**kept, problem=f"{path}: {'; '.join(problems)}" if problems else "")
 

@@ -69,7 +69,7 @@ class State:
 
 
 _FLOATS = frozenset(f.name for f in fields(State) if "float" in str(f.type))
-_KNOWN = frozenset(f.name for f in fields(State))
+_TYPES: dict[str, Any] = {f.name: f.type for f in fields(State)}
 
 
 def write(path: Path, state: State) -> None:
@@ -84,14 +84,16 @@ def read(path: Path) -> State:
         values = json.loads(atomic.read_regular(path, SIZE_LIMIT))
         if values.get("format", 0) > FORMAT:
             raise StorageError(f"made by a newer mlptui (format {values['format']}); this one reads up to {FORMAT}")
-        known: dict[str, Any] = {k: number(v) if k in _FLOATS else v for k, v in values.items() if k in _KNOWN}
+        known: dict[str, Any] = {k: number(v) if k in _FLOATS else v for k, v in values.items() if k in _TYPES}
         for needed in ("wall", "created", "started", "trained_seconds"):
             known[needed] = known.get(needed) or 0.0
         for counted in ("step", "epoch", "epochs", "beat", "pid", "waiting", "batch_size"):
             known[counted] = int(known.get(counted) or 0)
         Status(known.get("status", ""))
+        if not all(isinstance(value, _TYPES[name]) for name, value in known.items()):
+            raise TypeError
         return State(**known)
     except OSError as error:
         raise StorageError(f"{path.name}: {atomic.reason(error)}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise StorageError(f"{path.name} cannot be read") from None

@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from mlptui.core.errors import StorageError
 from mlptui.store.append import AppendFile
+from mlptui.store.atomic import open_regular
 
 MAGIC = b"mlptui-steps\n"
 HEADER_SIZE = 1024
@@ -70,7 +71,10 @@ def check_header(data: bytes) -> None:
     content, crc = data[: HEADER_SIZE - 4].rstrip(b" "), data[HEADER_SIZE - 4 : HEADER_SIZE]
     if zlib.crc32(content).to_bytes(4, "little") != crc:
         raise StorageError("the header of steps.bin is damaged")
-    version = json.loads(content[len(MAGIC) :])["version"]
+    try:
+        version = int(json.loads(content[len(MAGIC) :])["version"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        raise StorageError("the header of steps.bin is damaged") from None
     if version > VERSION:
         raise StorageError(f"steps.bin was made by a newer mlptui (format {version}); this one reads up to {VERSION}")
 
@@ -108,7 +112,7 @@ class StepReader:
         Raises StorageError for a header that is damaged or from a newer version.
         """
         try:
-            with self.path.open("rb") as stream:
+            with open_regular(self.path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < HEADER_SIZE:
                     return [], False

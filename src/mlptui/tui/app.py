@@ -130,7 +130,7 @@ class MlptuiApp(App[int]):
             run = Run(self.paths.runs / live[0].id)
             self.train_screen.offer(run)
             more = f" and {len(live) - 1} more" if len(live) > 1 else ""
-            self._tell(f"{live[0].id} is {live[0].status}{more}; esc watches it")
+            self._tell(f"{self.desk.run_name(run)} is {live[0].status}{more}; esc watches it")
 
         self.background["runs"].submit(reader.read, done)
 

@@ -111,6 +111,7 @@ class RunView:
             trouble=trouble,
             note=update.problem or damaged,
             exact=state.exact,
+            test_accuracy=state.test_accuracy,
         )
         recent = [total / count if math.isfinite(total) else math.nan for _, total, count in self._recent]
         return Picture(name, update.verdict, progress, self.loss, recent, self._epochs, self._events, reading, keys, log)

@@ -3,7 +3,7 @@
 import math
 
 from mlptui.core import text
-from mlptui.core.series import Bucket, Series, finite_range
+from mlptui.core.series import Bucket, Series
 from mlptui.tui.render.cells import BAD, CURVE, DIM, Glyphs, Line
 
 AXIS = 8
@@ -15,19 +15,19 @@ def curve(series: Series, cells: int, rows: int, glyphs: Glyphs, log: bool = Fal
     """The series over steps in `rows` lines of `cells` cells, with a value axis left and a step axis below.
 
     `log` scales the values by their logarithm where all are positive.
-    Each column spans from the lowest to the highest value of its steps; a column without finite values shows `!` below.
+    A column shows the mean of its steps, joined to its neighbours; one with a value that is not finite shows `!` below.
     """
     plot_cells, plot_rows = max(4, cells - AXIS), max(1, rows - 1)
     across, down = (plot_cells, plot_rows) if glyphs.ascii else (plot_cells * 2, plot_rows * 4)
     per_column, found = series.columns(across)
-    span = finite_range(found)
-    if span is None:
+    means = [bucket.mean for bucket in found if bucket.finite]
+    if not means:
         lines: list[Line] = [[(" " * cells, "")] for _ in range(plot_rows)]
         if series.last_step:
             lines[plot_rows // 2] = [("no finite loss yet".center(cells), DIM)]
         return [*lines, _steps(series, cells, 0, glyphs)]
-    log = log and span[0] > 0
-    low, high = (span[0] * 0.98, span[1] * 1.02) if log else _rounded(*span)
+    log = log and min(means) > 0
+    low, high = (min(means) * 0.98, max(means) * 1.02) if log else _rounded(min(means), max(means))
     picture = _ascii_dots if glyphs.ascii else _braille_dots
     drawn = picture(_spans(found, low, high, down, log), plot_cells, plot_rows)
     gaps = {i * plot_cells // across for i, bucket in enumerate(found) if bucket.gaps}
@@ -69,18 +69,22 @@ def _rounded(low: float, high: float) -> tuple[float, float]:
 
 
 def _spans(found: list[Bucket], low: float, high: float, down: int, log: bool) -> list[tuple[int, int] | None]:
-    """For each column the highest and lowest dot row, counted from the top; None for a gap."""
+    """For each column the highest and lowest dot row of its line, counted from the top; None for a gap."""
     if log:
         low, high = math.log(low), math.log(high)
     scale = (down - 1) / (high - low)
     spans: list[tuple[int, int] | None] = []
+    before: int | None = None
     for bucket in found:
-        if bucket.finite:
-            lowest, highest = (math.log(bucket.low), math.log(bucket.high)) if log else (bucket.low, bucket.high)
-            top, bottom = round((high - highest) * scale), round((high - lowest) * scale)
-            spans.append((max(0, top), min(down - 1, bottom)))
-        else:
+        if not bucket.finite:
             spans.append(None)
+            before = None
+            continue
+        value = math.log(bucket.mean) if log else bucket.mean
+        row = max(0, min(down - 1, round((high - value) * scale)))
+        start = row if before is None else before + (row > before) - (row < before)
+        spans.append((min(start, row), max(start, row)))
+        before = row
     return spans
 
 

@@ -36,6 +36,7 @@ class Progress:
     trouble: str = ""
     note: str = ""
     exact: bool | None = None
+    test_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,15 @@ def draw(picture: Picture, cells: int, rows: int, glyphs: Glyphs, focused: bool 
     left = panel(picture.name, fact, body, (main, rows), glyphs, focused)
     if not wide:
         return left
-    events = [_event(e, side - 4) for e in picture.events[-(rows - 2) :]]
-    right = panel("events", [(str(len(picture.events)), DIM)], events, (side, rows), glyphs)
+    told = [e for e in picture.events if _is_news(e)]
+    right = panel("events", [(str(len(told)), DIM)], [_event(e) for e in told[-(rows - 2) :]], (side, rows), glyphs)
     return [[*a, *b] for a, b in zip(left, right, strict=True)]
 
 
 def _body(picture: Picture, cells: int, rows: int, glyphs: Glyphs, wide: bool) -> list[Line]:
     notes = _notes(picture)
     foot = [rule(), _bar(picture, cells, glyphs), _facts(picture, cells)]
-    events = [] if wide else [_event(e, cells) for e in picture.events[-(1 if rows < 20 else 2) :]]
+    events = [] if wide else [_event(e) for e in picture.events[-(1 if rows < 20 else 2) :]]
     table_rows = max(1, min(len(picture.epochs), 3 if rows < 24 else (rows - 14) // 3))
     table = [rule("epochs"), [(EPOCH_HEADER, DIM)], *(_epoch(e) for e in picture.epochs[-table_rows:])]
     if not picture.epochs:
@@ -169,12 +170,19 @@ def _facts(picture: Picture, cells: int) -> Line:
         (f"   {text.count(round(speed)) if speed else '-'} samples/s", PLAIN),
         (f"   {text.duration(progress.elapsed)}", PLAIN),
     ]
+    if progress.test_accuracy is not None:
+        left.append((f"   test accuracy {text.percent(progress.test_accuracy)}", STRONG))
     if progress.exact is not None:
         left.append(("   resume exact" if progress.exact else "   resume not bit-exact", GOOD if progress.exact else WARN))
     return spread(left, [(f"{progress.device} {progress.load}".strip(), DIM)], cells)
 
 
-def _event(event: Event, cells: int) -> Line:
+def _is_news(event: Event) -> bool:
+    """Whether the event column tells it: epochs stand in their table, and a learning rate's answer names the change."""
+    return event.kind not in (Kind.EPOCH, Kind.KNOB)
+
+
+def _event(event: Event) -> Line:
     stamp = time.strftime("%H:%M:%S", time.localtime(event.wall))
     bad = event.kind in (Kind.FAILED, Kind.DIVERGED, Kind.CHECKPOINT_FAILED, Kind.CHECKPOINT_DAMAGED)
     return [(stamp + " ", DIM), (sentence(event), BAD if bad else PLAIN)]

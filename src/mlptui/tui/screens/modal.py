@@ -27,7 +27,10 @@ class HelpScreen(ModalScreen[None]):
     """The keys of the panel in focus, then those that work everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)]
-    CSS = "HelpScreen { align: center middle; } HelpScreen _Box { width: 78; height: 22; max-height: 100%; max-width: 100%; }"
+    CSS = """
+    HelpScreen { align: center middle; background: transparent; }
+    HelpScreen _Box { width: 80; height: 22; max-height: 100%; max-width: 100%; }
+    """
 
     def __init__(self, title: str, keys: list[Key], words: str, key_of: Any) -> None:
         super().__init__()
@@ -50,7 +53,9 @@ class HelpScreen(ModalScreen[None]):
 class Question(ModalScreen[bool]):
     """One question before something that cannot simply be taken back; y or enter is yes, n or escape is no."""
 
-    CSS = "Question { align: center middle; } Question _Box { width: 64; height: 7; max-width: 100%; }"
+    CSS = (
+        "Question { align: center middle; background: transparent; } Question _Box { width: 64; height: 7; max-width: 100%; }"
+    )
 
     def __init__(self, title: str, text: str, yes: str, no: str) -> None:
         super().__init__()

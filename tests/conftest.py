@@ -1,0 +1,40 @@
+"""What every test gets: a home of its own, and nothing of the machine that it runs on."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlptui.store import paths as places
+from mlptui.store.paths import Paths
+
+LEAKY = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES", "CUDA_VISIBLE_DEVICES")
+ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "fashion-mnist"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty MLPTUI_HOME for this test alone, and an environment without preferences."""
+    for name in [n for n in os.environ if n.startswith(("MLPTUI_", "TEXTUAL")) or n in LEAKY]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MLPTUI_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def paths(home: Path) -> Paths:
+    found = places.find()
+    assert found.data == home
+    return found
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """The folder with the four original files of Fashion-MNIST."""
+    if not all((ORIGINALS / f"{split}-{kind}-ubyte.gz").is_file() for split, kind in FILES):
+        pytest.skip(f"the original files of Fashion-MNIST are not in {ORIGINALS}")
+    return ORIGINALS
+
+
+FILES = [(split, kind) for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]

@@ -1,0 +1,154 @@
+"""A process with torch loaded that forks trainers: real processes that can be killed, without 8 s of imports each.
+
+Speaks one JSON document a line: {"spawn": {...}} answers {"pid": n}, {"reap": pid} answers {"code": n}.
+One OpenMP thread only, because a pool of them does not survive a fork.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CALLS = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir", "ftruncate", "truncate", "pwrite")
+
+
+def warm_up() -> None:
+    """Load all that a trainer loads before its first step, without starting autograd's threads."""
+    import torch
+
+    torch.set_num_threads(1)
+    for make in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop):
+        weight = torch.nn.Parameter(torch.ones(2))
+        weight.grad = torch.ones(2)
+        make([weight], lr=0.1).step()
+    import mlptui.engine.conductor
+    import mlptui.engine.trainer  # noqa: F401
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at_call(number: int) -> None:
+    """Die inside the storage call of this number, a write after half of its bytes."""
+    seen = 0
+
+    def counted(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == number:
+                if name == "write":
+                    original(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+                die()
+            return original(*arguments, **options)
+
+        return call
+
+    for name in CALLS:
+        setattr(os, name, counted(name, getattr(os, name)))
+
+
+def die_at_step(number: int) -> None:
+    """Die before the step of this number, counted in this process."""
+    from mlptui.engine.session import Session
+
+    seen = 0
+    original = Session.prepare_step
+
+    def prepare_step(session: Session) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            die()
+        original(session)
+
+    Session.prepare_step = prepare_step  # type: ignore[method-assign]
+
+
+def slow_down(seconds: float) -> None:
+    """Make every step take this long, so that a test can act in the middle of a run."""
+    import time
+
+    from mlptui.engine.session import Session
+
+    original = Session.prepare_step
+
+    def prepare_step(session: Session) -> None:
+        time.sleep(seconds)
+        original(session)
+
+    Session.prepare_step = prepare_step  # type: ignore[method-assign]
+
+
+def stall_saves(gate: str) -> None:
+    """Hold every save before its last rename while the file `gate` exists; `gate`.reached says that one waits."""
+    import time
+
+    original = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        if Path(target).name.startswith("step-") and os.path.exists(gate):
+            Path(gate + ".reached").touch()
+            while os.path.exists(gate):
+                time.sleep(0.005)
+        original(source, target)
+
+    os.rename = rename  # type: ignore[assignment]
+
+
+def always_the_default_product() -> None:
+    """The choice of a matrix product is a measurement of time; runs that are compared must not differ by it."""
+    from mlptui.engine import matmul
+
+    def choose(*_: Any) -> str:
+        matmul.use(matmul.DEFAULT)
+        return matmul.DEFAULT
+
+    matmul.choose = choose
+
+
+def become_trainer(order: dict[str, Any]) -> int:
+    os.setsid()
+    os.environ["MLPTUI_HOME"] = order["home"]
+    folder = Path(order["folder"])
+    log = os.open(folder / "logs" / "rank-0.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(folder)
+    for name, act in (("call", die_at_call), ("step", die_at_step), ("slow", slow_down), ("gate", stall_saves)):
+        if order.get(name):
+            act(order[name])
+    always_the_default_product()
+    from mlptui.engine import trainer
+
+    return trainer.main(folder)
+
+
+def serve() -> None:
+    warm_up()
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "spawn" in request:
+            pid = os.fork()
+            if pid == 0:
+                code = 70
+                try:
+                    code = become_trainer(request["spawn"])
+                finally:
+                    sys.stdout.flush()
+                    os._exit(code)
+            print(json.dumps({"pid": pid}), flush=True)
+        else:
+            status = os.waitpid(request["reap"], 0)[1]
+            print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
