@@ -120,7 +120,7 @@ HOSTILE = {
     "call of a call": "nn.ReLU()" + "()" * 3000,
     "tuple bomb in an f-string": tuple_bomb(12) + "nn.Sequential(OrderedDict([(f'{t12}', nn.ReLU())]))",
     "tuple bomb as an argument": tuple_bomb(12) + "nn.Unflatten(1, t12)",
-    "string bomb in an f-string": "s = '" + "a" * 250 + "'\n" + tuple_bomb(9).replace("t0 = 1", "t0 = s") + "f'{t9}'\nnn.ReLU(f'{t9}')",
+    "string bomb in an f-string": "s = '" + "a" * 250 + "'\n" + tuple_bomb(9).replace("= 1", "= s") + "nn.ReLU(f'{t9}')",
     "long string": "nn.ReLU('" + "a" * 257 + "')",
     "long formatted string": "s = '" + "a" * 200 + "'\nnn.ReLU(f'{s}{s}')",
     "long unknown name": "x" * 60000,

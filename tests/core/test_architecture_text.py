@@ -103,9 +103,7 @@ def test_repeated_layers_are_their_own_and_a_repeated_name_is_tied() -> None:
 
 
 def test_names_come_from_pairs_and_formatted_strings() -> None:
-    tree = parse(
-        "nn.Sequential(OrderedDict([(f'block {i}', nn.Sequential(nn.Linear(4, 4), nn.ReLU())) for i in range(2)]))"
-    )
+    tree = parse("nn.Sequential(OrderedDict([(f'block {i}', nn.Sequential(nn.Linear(4, 4), nn.ReLU())) for i in range(2)]))")
     assert [name for name, _ in tree.children] == ["block 0", "block 1"]
     assert [path for path, _ in tree.walk()][3] == ("block 0", "1")
 

@@ -37,7 +37,7 @@ BOUNDS: dict[str, tuple[list[Any], list[Any]]] = {
     "precision": (["float32", "bfloat16"], ["float16", "", None]),
     "device": (
         ["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:12", "GPU-1a2b3c4d-aaaa-bbbb-cccc-0123456789ab", "MIG-1a2b"],
-        ["gpu", "", "cuda:", "cuda:-1", "cuda:x", "cuda:²", "cuda:٣", "CPU", "GPU-\x1b]52;c;QUFB\x07", "GPU-" + "a" * 61, 0, None],
+        ["gpu", "", "cuda:", "cuda:-1", "cuda:x", "cuda:²", "cuda:٣", "CPU", "GPU-\x1b[2J", "GPU-" + "a" * 61, 0, None],
     ),
     "clip_norm": ([0, 1.5, 1e9], [-1, 1.1e9, float("nan"), None]),
     "patience": ([0, 10**6], [-1, 10**6 + 1, 1.5, None]),
@@ -151,7 +151,7 @@ architectures = st.sampled_from(
         "x = 3\r\nnn.Linear(x, x)",
         "  nn.ReLU()  # größe \"\"\" ''' \\\\",
         "\nnn.ReLU()\n\n",
-        "nn.Sequential(OrderedDict([(\"\"\"a\"\"\", nn.ReLU())]))\n# \\",
+        'nn.Sequential(OrderedDict([("""a""", nn.ReLU())]))\n# \\',
     ]
 )
 recipes_ = st.fixed_dictionaries(

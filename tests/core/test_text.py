@@ -48,7 +48,21 @@ PAYLOADS = {
     "non-UTF-8 name": b"caf\xe9.bin".decode("utf-8", "surrogateescape"),
     "NUL": "\x00",
 }
-LITERAL = ["[/]", "[/x]", "[bold red]x[/]", "[Linear]", "[@click=app.quit]x[/]", "[", "]", "\\[", "{x}", "%s", "$x", "größe", "日本"]
+LITERAL = [
+    "[/]",
+    "[/x]",
+    "[bold red]x[/]",
+    "[Linear]",
+    "[@click=app.quit]x[/]",
+    "[",
+    "]",
+    "\\[",
+    "{x}",
+    "%s",
+    "$x",
+    "größe",
+    "日本",
+]
 
 
 def shows_nothing_hidden(shown: str) -> bool:

@@ -102,9 +102,7 @@ def test_a_torn_record_that_could_not_be_cut_off_is_cut_before_the_next(
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_nothing_is_lost_or_doubled_whatever_the_disk_does(
-    fast: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+def test_nothing_is_lost_or_doubled_whatever_the_disk_does(fast: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     rng = random.Random(seed)
     file = AppendFile(fast / "f")
     trouble = rng.choice([0.1, 0.5, 0.9])

@@ -15,6 +15,8 @@ from mlptui.store import control
 from mlptui.store.control import COMMANDS, EXPIRY, SIZE_LIMIT, Command, Inbox, send
 from mlptui.store.rundir import Run
 
+NOW = time.time()
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
@@ -97,19 +99,19 @@ def test_a_thousand_commands_of_two_senders_are_each_applied_once_and_in_order(r
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (command(command="explode"), "'explode' is no command"),
-        (command(command="\x1b]52;c;QQ==\x07"), "is no command"),
-        (command(command=["pause"]), "is no command"),
-        (command(command=None), "is no command"),
-        (command(command="x" * 3000), "is no command"),
-        (command(value="fast"), "its value is no number"),
-        (command(value=True), "its value is no number"),
-        (command(value=[1]), "its value is no number"),
-        (command(value={}), "its value is no number"),
-        (command(value="nan"), "its value is no number"),
-        (command(value=10**400), "its value is no number"),
-        (command(wall=time.time() - EXPIRY - 60), "it is too old"),
-        (command(wall=time.time() + EXPIRY + 60), "it is too old"),
+        (command(wall=NOW, command="explode"), "'explode' is no command"),
+        (command(wall=NOW, command="\x1b]52;c;QQ==\x07"), "is no command"),
+        (command(wall=NOW, command=["pause"]), "is no command"),
+        (command(wall=NOW, command=None), "is no command"),
+        (command(wall=NOW, command="x" * 3000), "is no command"),
+        (command(wall=NOW, value="fast"), "its value is no number"),
+        (command(wall=NOW, value=True), "its value is no number"),
+        (command(wall=NOW, value=[1]), "its value is no number"),
+        (command(wall=NOW, value={}), "its value is no number"),
+        (command(wall=NOW, value="nan"), "its value is no number"),
+        (command(wall=NOW, value=10**400), "its value is no number"),
+        (command(wall=NOW - EXPIRY - 1), "it is too old"),
+        (command(wall=NOW + EXPIRY + 1), "it is too old"),
         (command(wall=float("nan")), "it is too old"),
         (command(wall=float("inf")), "it is too old"),
         (command(wall=10**400), "it cannot be read"),
@@ -123,14 +125,14 @@ def test_a_thousand_commands_of_two_senders_are_each_applied_once_and_in_order(r
         (b"[" * SIZE_LIMIT, "it cannot be read"),
         (b"9" * SIZE_LIMIT, "it cannot be read"),
         (b"x" * (SIZE_LIMIT + 1), "it cannot be read"),
-        (command(who="x" * SIZE_LIMIT), "it cannot be read"),
+        (command(wall=NOW, who="x" * SIZE_LIMIT), "it cannot be read"),
     ],
     ids=range(27),
 )
 def test_a_bad_command_is_refused_with_a_reason_and_the_next_is_taken(run: Run, content: object, said: str) -> None:
     put(run, "0-bad", content)
-    put(run, "1-good", command())
-    box = inbox(run)
+    put(run, "1-good", command(wall=NOW))
+    box = inbox(run, clock=lambda: NOW)
     bad, good = box.take()
     assert said in bad.refused and len(bad.refused) < 100 and bad.refused.isprintable()
     assert (good.id, good.name, good.refused) == ("1-good", "pause", "")

@@ -9,7 +9,9 @@ from mlptui.store.liveness import judge
 from mlptui.store.state import State
 
 NOW = 1_000_000.0
-RUNNING = State(status=Status.RUNNING, host="here", boot_id="b1", pid=77, pid_start=5, created=NOW - 500, oom_kills=3, wall=NOW)
+RUNNING = State(
+    status=Status.RUNNING, host="here", boot_id="b1", pid=77, pid_start=5, created=NOW - 500, oom_kills=3, wall=NOW
+)
 
 CASES: list[tuple[str, dict[str, Any], int | None, dict[str, Any], Status, bool, str]] = [
     ("lock held", {}, 77, {}, Status.RUNNING, True, ""),
@@ -49,7 +51,9 @@ CASES: list[tuple[str, dict[str, Any], int | None, dict[str, Any], Status, bool,
 ]
 
 
-@pytest.mark.parametrize(("changes", "holder", "asked", "status", "alive", "said"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("changes", "holder", "asked", "status", "alive", "said"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_a_run_is_judged(
     changes: dict[str, Any], holder: int | None, asked: dict[str, Any], status: Status, alive: bool, said: str
 ) -> None:
@@ -62,7 +66,9 @@ def test_a_living_trainer_is_never_called_dead_or_ended_by_any_clock() -> None:
     for status in Status:
         for wall in (-1e18, 0.0, NOW, 1e18):
             for quiet in (0.0, 1e9):
-                verdict = judge(RUNNING.but(status=status, wall=wall, created=wall), 77, now=NOW, here="x", boot="y", quiet=quiet)
+                verdict = judge(
+                    RUNNING.but(status=status, wall=wall, created=wall), 77, now=NOW, here="x", boot="y", quiet=quiet
+                )
                 assert verdict.trainer_alive and verdict.status is not Status.KILLED and verdict.status is not Status.UNKNOWN
 
 

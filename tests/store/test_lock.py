@@ -162,7 +162,18 @@ def test_the_page_is_overwritten_in_place_and_stays_whole(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0" * PAGE, b"[]", b"null", b"{", b"\xff", b"[" * PAGE, b'{"pid": "x"}', b'{"pid": {}, "trouble": []}', b"9" * PAGE],
+    [
+        b"",
+        b"\0" * PAGE,
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff",
+        b"[" * PAGE,
+        b'{"pid": "x"}',
+        b'{"pid": {}, "trouble": []}',
+        b"9" * PAGE,
+    ],
     ids=range(10),
 )
 def test_a_page_without_sense_names_nobody(tmp_path: Path, content: bytes) -> None:

@@ -15,12 +15,23 @@ from hypothesis import strategies as st
 
 from mlptui.core.errors import StorageError
 from mlptui.store.steps import (
-    FIELDS, HEADER_SIZE, MAGIC, ROW_SIZE, Row, StepReader, StepWriter, check_header, cut_after, encode, header, read_rows,
+    FIELDS,
+    HEADER_SIZE,
+    MAGIC,
+    ROW_SIZE,
+    Row,
+    StepReader,
+    StepWriter,
+    check_header,
+    cut_after,
+    encode,
+    header,
+    read_rows,
 )  # fmt: skip
 
 
 def row(step: int, wall: float = 1.0) -> Row:
-    return Row(step, wall + step, 0.125, 1 / 2**(step % 9), 0.5, math.inf if step % 5 == 0 else 0.25, 1 + step // 10)
+    return Row(step, wall + step, 0.125, 1 / 2 ** (step % 9), 0.5, math.inf if step % 5 == 0 else 0.25, 1 + step // 10)
 
 
 def written(path: Path, steps: range, after: int | None = None, wall: float = 1.0) -> list[Row]:
@@ -85,7 +96,7 @@ def test_every_changed_byte_of_the_header_is_noticed() -> None:
 
 def test_a_newer_version_is_said(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(sealed_header({"version": 2}) + encode([row(1)]))
-    with pytest.raises(StorageError, match="made by a newer mlptui .format 2.; this one reads up to 1"):
+    with pytest.raises(StorageError, match=r"made by a newer mlptui \(format 2\); this one reads up to 1"):
         read_rows(tmp_path / "s")
 
 

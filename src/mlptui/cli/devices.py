@@ -28,14 +28,18 @@ def _show(options: argparse.Namespace) -> int:
     output.data(f"        memory {text.size(processor.memory_available)} available of {text.size(processor.memory_total)}")
     for g in gpus.gpus:
         busy = "-" if g.utilisation is None else f"{g.utilisation:.0%}"
-        output.data(f"cuda:{g.index}  {text.safe(g.name)}  {g.uuid}")
+        output.data(f"cuda:{g.index}  {text.safe(g.name)}  {text.safe(g.uuid)}")
         output.data(
             f"        memory {text.size(g.memory_used)} of {text.size(g.memory_total)}, busy {busy}, "
-            f"{g.temperature if g.temperature is not None else '-'} °C, {g.power or 0:.0f} W of {g.power_limit or 0:.0f} W, "
-            f"{g.performance_state}"
+            f"{_told(g.temperature)} °C, {_told(g.power)} W of {_told(g.power_limit)} W, {g.performance_state or '-'}"
         )
         for p in g.processes:
             output.data(f"        {p.pid:>8}  {text.safe(p.user)}  {text.size(p.memory)}  {text.safe(p.name)}")
     if gpus.reason:
         output.data(f"gpu     {text.safe(gpus.reason)}")
     return 0
+
+
+def _told(number: float | None) -> str:
+    """A number as the driver told it; `-` where it did not."""
+    return "-" if number is None else f"{number:.0f}"

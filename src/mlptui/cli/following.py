@@ -32,9 +32,11 @@ def follow(run: Run, quiet: bool = False) -> int:
     """Print an epoch a line until the run ends; returns its exit code. ctrl+c detaches and says how to come back."""
     follower = Follower(run)
     headed = False
+    step = 0
     try:
         while True:
             update = follower.poll()
+            step = update.rows[-1].step if update.rows else step
             for event in update.events if not quiet else ():
                 if event.kind == Kind.EPOCH:
                     if not headed:
@@ -44,11 +46,12 @@ def follow(run: Run, quiet: bool = False) -> int:
                 elif event.kind in SPOKEN:
                     output.narrate(sentence(event))
             if not update.verdict.status.live and not update.more:
-                return _ended(run, update)
+                return _ended(run, update, step)
             _wait(update)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        output.narrate(f"\ndetached; the run goes on. Come back with: mlptui runs follow {run.id}")
+        output.narrate("")  # past the terminal's ^C
+        output.narrate(f"detached; the run goes on. Come back with: mlptui runs follow {run.id}")
         return 130
 
 
@@ -75,11 +78,12 @@ def _wait(update: Update) -> None:
         time.sleep(INTERVAL)
 
 
-def _ended(run: Run, update: Update) -> int:
+def _ended(run: Run, update: Update, step: int) -> int:
+    """Say how the run ended; `step` is the last one in its log, which may be newer than its state."""
     status, state = update.verdict.status, update.state
     if status is Status.KILLED:
         output.narrate(
-            f"{run.id} was {update.verdict.reason} at step {state.step:,}; last checkpoint {state.checkpoint or 'none'}. "
+            f"{run.id} was {update.verdict.reason} at step {max(step, state.step):,}; last checkpoint {state.checkpoint or 'none'}. "
             f"Go on with: mlptui runs resume {run.id}"
         )
     elif update.verdict.reason and status is not Status.STOPPED:

@@ -1,9 +1,11 @@
 """The command `mlptui`. Everything heavy is imported inside the function that needs it."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mlptui.version import __version__
 
@@ -29,9 +31,20 @@ exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Foreign words in its complaints are shown, never sent to the terminal as they are."""
+
+    def error(self, message: str) -> NoReturn:
+        from mlptui.core.text import safe
+
+        super().error(safe(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode gets `?` for a glyph
     parser = _parser(words)
     options = parser.parse_args(words)
     try:
@@ -64,7 +77,7 @@ def _complain(error: Exception, code: int) -> int:
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     """The parser; only the command that is used brings its options, so that `--help` stays fast."""
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "mlptui",
         description="A workbench for PyTorch networks in one keyboard-only terminal program.",
         epilog=EXAMPLES,

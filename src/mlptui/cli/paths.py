@@ -11,11 +11,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _show(options: argparse.Namespace) -> int:
     from mlptui.cli import output
+    from mlptui.core.text import safe
     from mlptui.store import paths
 
     named = paths.find().named()
     if options.json:
         output.as_json({name.replace(" ", "_"): str(place) for name, place in named.items()})
     else:
-        output.table(("what", "where"), list(named.items()))
+        for name, place in named.items():  # whole, however long
+            output.data(f"{name:<11} {safe(place)}")
     return 0

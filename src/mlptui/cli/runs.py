@@ -117,8 +117,8 @@ def _show(options: argparse.Namespace) -> int:
         row["events"] = [{"kind": e.kind, "step": e.step, "wall": e.wall, **e.data} for e in events]
         output.as_json(row)
         return 0
-    output.data(f"{row['run']}  {row['status']}  {text.safe(row['reason'])}".rstrip())
-    output.data(f"folder      {run.folder}")
+    output.data(f"{text.safe(row['run'])}  {row['status']}  {text.safe(row['reason'])}".rstrip())
+    output.data(f"folder      {text.safe(run.folder)}")
     for label, name in (
         ("data", "data"),
         ("model", "model"),
@@ -206,13 +206,14 @@ def _remove(options: argparse.Namespace) -> int:
 
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
+    from mlptui.core.text import safe
     from mlptui.store import paths, rundir
 
     run = _find(options)
     if not options.yes:
         if not sys.stdin.isatty():
             raise UsageError(f"removing {run.id} needs --yes where nobody can be asked")
-        print(f"remove {run.id} with its checkpoints for good? [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"remove {safe(run.id)} with its checkpoints for good? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             output.narrate("nothing was removed")
             return 1

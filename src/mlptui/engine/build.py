@@ -96,6 +96,8 @@ def probe(model: nn.Module, images: torch.Tensor, classes: int) -> None:
             f"the network gives {shape_of(output)} for {len(images)} samples; "
             f"{classes} classes need [{len(images)}, {classes}]"
         )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise BuildError("the network has no parameters; there is nothing to train")
 
 
 def shape_of(value: object) -> str:

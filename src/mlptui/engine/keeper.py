@@ -83,7 +83,7 @@ class Keeper:
             self._best = judged
             recorder.update(best_accuracy=saved.valid_accuracy, best_step=step)
         checkpoints.prune(recorder.run.checkpoints, self.rules.keep)
-        recorder.update(checkpoint=saved.name, checkpoint_step=step)
+        recorder.show(checkpoint=saved.name, checkpoint_step=step)
         recorder.event(
             Kind.CHECKPOINT, step, name=saved.name, why=why, size=saved.size, best=best,
             valid_accuracy=saved.valid_accuracy, seconds=round(time.monotonic() - started, 4),

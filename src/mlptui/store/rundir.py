@@ -81,10 +81,10 @@ class Run:
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of the trainer's own output, safe to show."""
         try:
-            with self.log_file.open("rb") as stream:
+            with atomic.open_regular(self.log_file) as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_384))
-                text = stream.read().decode(errors="replace")
-        except OSError:
+                text = stream.read(16_384).decode(errors="replace")
+        except (OSError, StorageError):
             return []
         return [safe(line, 400) for line in text.splitlines()[-lines:]]
 

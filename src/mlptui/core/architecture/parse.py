@@ -22,7 +22,7 @@ MAX_NUMBER = 2**31 - 1
 MAX_STRING = 256
 MAX_REPEATS = 10_000
 MAX_TUPLE = 64
-MAX_WORK = 100_000
+MAX_WORK = 60_000
 
 Bound = Value | Layer
 OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
