@@ -109,9 +109,7 @@ def test_devices_show_the_processor_and_why_there_is_no_gpu(mlptui: Command, mon
     assert facts["gpus"] == []
 
 
-def test_devices_show_each_gpu_and_hide_what_the_driver_does_not_say(
-    mlptui: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_devices_show_each_gpu_and_hide_what_the_driver_does_not_say(mlptui: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     process = gpu.GpuProcess(77, "ada\x1b[31m", "python\x07", 10**9)
     full = gpu.Gpu(0, "GPU-1a", "NVIDIA \x1b]0;x\x07H200", 2 * 10**11, 10**9, 0.5, 40, 100.0, 700.0, "P0", (process,))
     bare = gpu.Gpu(1, "GPU-2b", "old one", None, None, None, None, None, None, "", ())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process.trainers import Zygote, eventually, events, make_run, recipe, step_of, until_step
+from process.trainers import Zygote, events, eventually, make_run, recipe, step_of, until_step
 
 from mlptui.core.events import Kind
 from mlptui.core.status import Status
@@ -206,7 +206,9 @@ def hostile_run() -> Run:
 
 
 @pytest.mark.parametrize(
-    "words", [["list"], ["show", "last"], ["follow", "last"], ["pause", "last"], ["resume", "evil"], ["remove", "last"]], ids=str
+    "words",
+    [["list"], ["show", "last"], ["follow", "last"], ["pause", "last"], ["resume", "evil"], ["remove", "last"]],
+    ids=str,
 )
 @pytest.mark.parametrize("flags", [[], ["--json"]], ids=str)
 def test_escape_codes_in_a_run_never_reach_the_terminal(mlptui: Command, words: list[str], flags: list[str]) -> None:

@@ -190,7 +190,9 @@ def test_a_huge_network_is_refused_without_allocating_it(text: str) -> None:
     with pytest.raises(BuildError):
         check_fits(tree, 1 << 30, (2, 1, 4, 4))
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; torch's code for meta tensors takes 110,000
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    )  # kB; torch's code for meta tensors takes 110,000
     assert time.monotonic() - started < 5
 
 

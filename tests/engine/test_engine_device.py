@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mlptui.core.errors import DeviceError
-from mlptui.engine import device, optimisers
 from mlptui.core.recipe import Optimizer
+from mlptui.engine import device, optimisers
 
 NOW = device.environment(torch.device("cpu"), "oneDNN", "float32")
 

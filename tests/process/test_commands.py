@@ -12,8 +12,8 @@ import pytest
 from process.trainers import (
     Zygote,
     answer_to,
-    eventually,
     events,
+    eventually,
     make_run,
     outcome,
     recipe,

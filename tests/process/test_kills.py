@@ -99,9 +99,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_bit_identical_and_loses_no_
 
 
 @pytest.mark.parametrize("act", [lambda step: {"step": step}, lambda step: {"call": 40 * step}], ids=["step", "call"])
-def test_a_killed_run_says_so_with_its_last_checkpoint(
-    trainers: Zygote, act: Callable[[int], dict[str, int]]
-) -> None:
+def test_a_killed_run_says_so_with_its_last_checkpoint(trainers: Zygote, act: Callable[[int], dict[str, int]]) -> None:
     run = make_run(recipe(epochs=20, checkpoints__every_steps=3))
     assert trainers.wait(trainers.spawn(run, **act(12))) == -signal.SIGKILL
 

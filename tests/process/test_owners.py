@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from process.trainers import Zygote, eventually, events, make_run, recipe, step_of, until_step
+from process.trainers import Zygote, events, eventually, make_run, recipe, step_of, until_step
 
 from mlptui.core.errors import RunError
 from mlptui.core.events import Kind
@@ -101,9 +101,7 @@ def test_a_network_that_no_memory_holds_is_refused_before_it_is_built(trainers: 
         ({"architecture": "nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))"}, "no parameters"),
     ],
 )
-def test_a_recipe_that_makes_no_run_fails_with_its_reason(
-    trainers: Zygote, knobs: dict[str, object], reason: str
-) -> None:
+def test_a_recipe_that_makes_no_run_fails_with_its_reason(trainers: Zygote, knobs: dict[str, object], reason: str) -> None:
     wanted = recipe(**{name: value for name, value in knobs.items() if name != "data__sha256"})
     if "data__sha256" in knobs:
         wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"sha256": knobs["data__sha256"]})})

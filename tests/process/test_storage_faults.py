@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process.trainers import Zygote, eventually, events, make_run, recipe, step_of, tell, until_step
+from process.trainers import Zygote, events, eventually, make_run, recipe, step_of, tell, until_step
 
 from mlptui.core.events import Kind
 from mlptui.core.status import Status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from process.trainers import eventually, events, outcome, rows_without_wall, step_of, until_step
+from process.trainers import events, eventually, outcome, rows_without_wall, step_of, until_step
 
 from mlptui.core.events import Kind
 from mlptui.core.recipe import check
@@ -123,7 +123,8 @@ def test_a_run_outlives_the_kill_of_its_starters_group_and_the_hang_up_of_its_st
 
 
 def test_a_real_trainer_that_was_killed_is_shown_so_within_seconds_and_resumes_exactly_in_a_new_process() -> None:
-    recipe = settle(paths.find(), check({"epochs": 15, "threads": 1, "device": "cpu", "optimizer": {"momentum": 0.9, "lr": 0.02}}))
+    knobs = {"epochs": 15, "threads": 1, "device": "cpu", "optimizer": {"momentum": 0.9, "lr": 0.02}}
+    recipe = settle(paths.find(), check(knobs))
     run, pid = begin.begin(paths.find(), recipe, {})
     trainer.wait_until_ready(run, pid)
     follower = Follower(run)

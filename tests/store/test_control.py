@@ -30,6 +30,8 @@ def inbox(run: Run, **changes: Any) -> Inbox:
 
 
 def put(run: Run, name: str, content: object) -> None:
+    if isinstance(content, dict) and "id" not in content:
+        content = {**content, "id": name}
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     (run.control / f"{name}.json").write_bytes(data)
 
@@ -210,3 +212,11 @@ def test_a_reader_never_sees_half_a_command(run: Run, monkeypatch: pytest.Monkey
     send(run, "stop")
     assert seen == [[], []]
     assert [c.name for c in inbox(run).take()] == ["stop"]
+
+
+def test_a_command_file_copied_under_another_name_is_not_applied_again(run: Run) -> None:
+    put(run, "1-first", command(wall=NOW))
+    put(run, "2-copy", command(wall=NOW, id="1-first"))
+    first, copy = inbox(run, clock=lambda: NOW).take()
+    assert (first.name, first.refused) == ("pause", "")
+    assert "its id" in copy.refused

@@ -83,8 +83,8 @@ def _ended(run: Run, update: Update, step: int) -> int:
     status, state = update.verdict.status, update.state
     if status is Status.KILLED:
         output.narrate(
-            f"{run.id} was {update.verdict.reason} at step {max(step, state.step):,}; last checkpoint {state.checkpoint or 'none'}. "
-            f"Go on with: mlptui runs resume {run.id}"
+            f"{run.id} was {update.verdict.reason} at step {max(step, state.step):,}; "
+            f"last checkpoint {state.checkpoint or 'none'}. Go on with: mlptui runs resume {run.id}"
         )
     elif update.verdict.reason and status is not Status.STOPPED:
         output.narrate(f"{run.id} {status}: {update.verdict.reason}")

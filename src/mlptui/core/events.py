@@ -41,6 +41,13 @@ class Event:
     def __getitem__(self, name: str) -> Any:
         return self.data.get(name)
 
+    def number(self, name: str) -> float | None:
+        """A member that should be a number; None where it is none."""
+        value = self.data.get(name)
+        if isinstance(value, str):
+            return float(value) if value in ("nan", "inf", "-inf") else None
+        return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+
 
 def without_taken_back(events: Iterable[Event]) -> list[Event]:
     """The log as one history: a resume takes back the epochs and end marks that lie after the step that it went on from."""

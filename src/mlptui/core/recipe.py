@@ -166,6 +166,12 @@ PLAIN_WORDS = {
     "bool_type": "should be true or false",
     "finite_number": "should be a finite number",
 }
+BOUNDS = {
+    "greater_than_equal": ("ge", "should be at least"),
+    "greater_than": ("gt", "should be above"),
+    "less_than_equal": ("le", "should be at most"),
+    "less_than": ("lt", "should be below"),
+}
 
 
 def _problem(error: dict[str, Any]) -> Problem:
@@ -178,6 +184,9 @@ def _problem(error: dict[str, Any]) -> Problem:
         message = "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
     elif error["type"] in PLAIN_WORDS:
         message = PLAIN_WORDS[error["type"]]
+    elif error["type"] in BOUNDS:
+        name, words = BOUNDS[error["type"]]
+        message = f"{words} {error['ctx'][name]}"
     else:
         message = message.replace("Input should be", "should be").replace("Input", "it")
     return Problem(path, message)

@@ -92,7 +92,7 @@ class Session:
         return None
 
     def finite(self) -> bool:
-        """Whether every weight is a finite number. Squares of finite ones can overflow, so a doubt is settled by the largest."""
+        """Whether every weight is a finite number. Squares of finite ones can overflow; then the largest one decides."""
         weights = list(self.model.parameters())
         norms = (nn.utils.get_total_norm(weights, norm_type=kind) for kind in (2.0, math.inf))
         return any(bool(torch.isfinite(norm)) for norm in norms)

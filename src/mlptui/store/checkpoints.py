@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlptui.store import atomic, sealed
 from mlptui.store.host import process_start
 
 FORMAT = 1
+WHOLE_KEPT = 2
 MANIFEST = "checkpoint.json"
 MANIFEST_LIMIT = 16 << 20
 HEADER_LIMIT = 1 << 20
@@ -196,12 +198,17 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 
 
 def prune(parent: Path, keep: int) -> list[str]:
-    """Remove all but the first, the newest `keep` and the best. Returns the names that went; never raises."""
+    """Remove all but the first, the best, the newest `keep`, and two that are whole byte for byte and finite.
+
+    Returns the names that went; never raises.
+    """
     checkpoints, _ = listed(parent)
     kept = {c.name for c in checkpoints[-keep:]} | {c.name for c in checkpoints[:1]}
     top = best(checkpoints)
     if top:
         kept.add(top.name)
+    whole = (c for c in reversed(checkpoints) if c.manifest.get("finite", True) and _is_whole(c))
+    kept |= {c.name for c in islice(whole, WHOLE_KEPT)}
     gone = []
     for checkpoint in checkpoints:
         if checkpoint.name not in kept:
@@ -213,6 +220,15 @@ def prune(parent: Path, keep: int) -> list[str]:
             atomic.remove_folder_quietly(away)
             gone.append(checkpoint.name)
     return gone
+
+
+def _is_whole(checkpoint: Checkpoint) -> bool:
+    try:
+        for name in checkpoint.manifest["files"]:
+            checkpoint.read(name)
+    except CheckpointError:
+        return False
+    return True
 
 
 def set_aside(parent: Path, name: str) -> None:

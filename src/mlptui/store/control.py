@@ -90,6 +90,8 @@ class Inbox:
             who = str(values.get("who", ""))[:80]
         except Exception as error:  # whatever a foreign file can cause must not stop a training run
             return refused(f"it cannot be read ({type(error).__name__})")
+        if values.get("id") != stem:
+            return refused("its id is not that of its file", who)
         if command not in COMMANDS:
             return refused(f"{str(command)[:40]!r} is no command", who)
         if value is not None and (number(value) is None or isinstance(value, str)):

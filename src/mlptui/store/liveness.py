@@ -38,7 +38,7 @@ def judge(
         return Verdict(Status.UNKNOWN, "the lock of the run cannot be read")
     if not state.pid:
         waited = now - state.created
-        if 0 <= waited < START_GRACE:
+        if 0 <= waited < START_GRACE or (waited < 0 and quiet < START_GRACE):
             return Verdict(Status.STARTING, "waiting for the trainer")
         return Verdict(Status.FAILED, "the trainer never started")
     if state.host != here and quiet < 30:

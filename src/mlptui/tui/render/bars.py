@@ -1,6 +1,7 @@
 """The first two rows and the last one of every screen."""
 
-from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, fit, length, spread
+from mlptui.core.text import safe
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, length, shown, spread
 
 AREAS = ("Data", "Model", "Params", "Train", "Runs", "Files", "Devices")
 
@@ -10,23 +11,22 @@ def areas(present: int, cells: int, glyphs: Glyphs) -> Line:
     line: Line = [(" mlptui ", STRONG)]
     for i, name in enumerate(AREAS, 1):
         line.append((f"[{i} {name}]" if i == present else f" {i} {name} ", ACCENT if i == present else DIM))
-    return fit(line, cells)
+    return shown(line, cells, glyphs)
 
 
 def workbench(facts: list[str], state: str, cells: int, glyphs: Glyphs) -> Line:
     """What the next run will use, and on the right what goes on."""
-    separator = " - " if glyphs.ascii else " · "
-    return spread([(" " + glyphs.text(separator.join(facts)), PLAIN)], [(glyphs.text(state) + " ", DIM)], cells)
+    return shown(spread([(" " + safe(" · ".join(facts)), PLAIN)], [(safe(state) + " ", DIM)], cells), cells, glyphs)
 
 
-def keys(shown: list[tuple[str, str]], notice: str, bad: bool, cells: int, glyphs: Glyphs) -> Line:
+def keys(known: list[tuple[str, str]], notice: str, bad: bool, cells: int, glyphs: Glyphs) -> Line:
     """At most five keys with their labels and help at the end; a notice takes the place of the keys while it is there."""
     right: Line = [("? ", ACCENT), ("Help ", DIM)]
     if notice:
-        return spread([(" " + glyphs.text(notice), WARN if bad else STRONG)], right, cells)
+        return shown(spread([(" " + safe(notice), WARN if bad else STRONG)], right, cells), cells, glyphs)
     left: Line = []
-    for key, label in shown:
+    for key, label in known:
         entry: Line = [(f" {glyphs.text(key)} ", ACCENT), (f"{label} ", DIM)]
         if length(left) + length(entry) + length(right) < cells:
             left += entry
-    return spread(left, right, cells)
+    return shown(spread(left, right, cells), cells, glyphs)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlptui.core.text import ascii_only, cut, width
+from mlptui.core.text import ascii_only, cut, safe, width
 
 Span = tuple[str, str]
 Line = list[Span]
@@ -59,12 +59,21 @@ def fit(line: Line, cells: int) -> Line:
     result: Line = []
     left = cells
     for text, role in line:
-        taken = text if width(text) < left else cut(text + " ", left)
+        if width(text) < left:
+            result.append((text, role))
+            left -= width(text)
+            continue
+        taken = cut(text + " ", left)
         result.append((taken, role))
         left -= width(taken)
-        if left <= 0:
-            break
-    return result if left >= 0 else fit(result, cells)
+        break
+    return [*result, (" " * left, PLAIN)] if left > 0 else result
+
+
+def shown(line: Line, cells: int, glyphs: Glyphs) -> Line:
+    """The line as it may reach a terminal: every text made safe, in the glyphs' alphabet, exactly `cells` cells wide."""
+    fitted = fit([(glyphs.text(safe(text)), role) for text, role in line], cells)
+    return [(text.replace("…", "~"), role) for text, role in fitted] if glyphs.ascii else fitted
 
 
 def spread(left: Line, right: Line, cells: int) -> Line:
@@ -94,7 +103,7 @@ def panel(
         if line and line[0][1] == "rule":
             lines.append(_edge(corner[7], corner[1], corner[8], line[0][0], line[1:], cells, role, glyphs))
         else:
-            lines.append([(corner[3] + " ", role), *fit(_drawn(line, glyphs), cells - 4), (" " + corner[3], role)])
+            lines.append([(corner[3] + " ", role), *shown(line, cells - 4, glyphs), (" " + corner[3], role)])
     lines.append([(corner[4] + corner[5] * (cells - 2) + corner[6], role)])
     return lines[:rows]
 
@@ -105,18 +114,14 @@ def rule(title: str = "", *fact: Span) -> Line:
 
 
 def _edge(left: str, line: str, right: str, title: str, fact: Line, cells: int, role: str, glyphs: Glyphs) -> Line:
-    fact = _drawn(fact, glyphs)
-    named = cut(glyphs.text(title), max(0, cells - 6))
+    fact = shown(fact, length(fact), glyphs) if fact else []
+    named = glyphs.text(cut(safe(title), max(0, cells - 6)))
     start: Line = [(left, role)] + ([(" " + named + " ", STRONG)] if named else [])
     end: Line = ([(" ", PLAIN), *fact, (" ", PLAIN)] if fact else []) + [(line + right, role)]
     room = cells - length(start) - length(end)
     if room < 0:
-        return [*fit(start, cells - 2), (line + right, role)]
+        return [*shown(start, cells - 2, glyphs), (line + right, role)]
     return [*start, (line * room, role), *end]
-
-
-def _drawn(line: Line, glyphs: Glyphs) -> Line:
-    return [(ascii_only(text), role) for text, role in line] if glyphs.ascii else line
 
 
 def columns(cells: list[str], widths: list[int], right: set[int], gap: str = "  ") -> str:

@@ -20,7 +20,8 @@ def curve(series: Series, cells: int, rows: int, glyphs: Glyphs, log: bool = Fal
     plot_cells, plot_rows = max(4, cells - AXIS), max(1, rows - 1)
     across, down = (plot_cells, plot_rows) if glyphs.ascii else (plot_cells * 2, plot_rows * 4)
     per_column, found = series.columns(across)
-    means = [bucket.mean for bucket in found if bucket.finite]
+    settled = found[:-1] if len(found) > 8 else found  # the last column still moves, and the axis should not
+    means = [b.mean for b in settled if b.finite] or [b.mean for b in found if b.finite]
     if not means:
         lines: list[Line] = [[(" " * cells, "")] for _ in range(plot_rows)]
         if series.last_step:
@@ -34,7 +35,7 @@ def curve(series: Series, cells: int, rows: int, glyphs: Glyphs, log: bool = Fal
     corner, tick, side = ("|", "+", "|") if glyphs.ascii else ("│", "┤", "│")
     lines = []
     for i, row in enumerate(drawn):
-        named = f"{high:.3g}" if i == 0 else f"{low:.3g}" if i == plot_rows - 1 and plot_rows > 1 else ""
+        named = _short(high) if i == 0 else _short(low) if i == plot_rows - 1 and plot_rows > 1 else ""
         body = row.ljust(plot_cells)
         line: Line = [(f"{named:>{AXIS - 2}}" + (tick if named else side if i else corner) + " ", DIM), (body, CURVE)]
         if gaps and i == plot_rows - 1:
@@ -66,6 +67,11 @@ def _rounded(low: float, high: float) -> tuple[float, float]:
             step *= factor
             break
     return math.floor(low / step) * step, math.ceil(high / step) * step
+
+
+def _short(value: float) -> str:
+    """A bound in at most as many cells as the axis has."""
+    return next(text for digits in (3, 2, 1) if len(text := f"{value:.{digits}g}") <= AXIS - 2 or digits == 1)
 
 
 def _spans(found: list[Bucket], low: float, high: float, down: int, log: bool) -> list[tuple[int, int] | None]:

@@ -32,7 +32,7 @@ class FormView:
 
 
 def value_width(cells: int) -> int:
-    return 22 if cells < WIDE else 40
+    return 22 if cells < 150 else 40
 
 
 def draw(view: FormView, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:

@@ -1,5 +1,6 @@
 """The live view of a run: values to lines."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -105,8 +106,6 @@ def _numbers(picture: Picture, cells: int) -> Line:
     ]
     if picture.log:
         line.append(("  log scale", DIM))
-    if loss.first_gap is not None:
-        line.append((f"  ! not finite at step {loss.first_gap:,}", BAD))
     return fit(line, cells)
 
 
@@ -123,6 +122,8 @@ def _notes(picture: Picture) -> list[Line]:
         if verdict.status.resumable:
             line += [("; ", role), (_go_on(picture), STRONG)]
         notes.append(line)
+    if picture.loss.first_gap is not None:
+        notes.append([(f"! the loss was not finite at step {picture.loss.first_gap:,}", BAD)])
     if progress.trouble:
         notes.append([(f"storage: {text.safe(progress.trouble, 200)}", WARN)])
     if picture.reading:
@@ -137,11 +138,13 @@ def _go_on(picture: Picture) -> str:
 
 
 def _epoch(event: Event) -> Line:
-    speed = event["samples_per_second"]
+    speed = event.number("samples_per_second")
     numbers = (
-        f"{event['epoch']:>5}  {text.loss(event['train_loss']):>10}  {text.loss(event['valid_loss']):>10}"
-        f"  {text.percent(event['train_accuracy']):>9}  {text.percent(event['valid_accuracy']):>9}"
-        f"  {text.count(round(speed) if speed else None):>9}  {text.duration(event['seconds']):>7}"
+        f"{event.number('epoch') or 0:>5.0f}"
+        f"  {text.loss(event.number('train_loss')):>10}  {text.loss(event.number('valid_loss')):>10}"
+        f"  {text.percent(event.number('train_accuracy')):>9}  {text.percent(event.number('valid_accuracy')):>9}"
+        f"  {text.count(round(speed) if speed and math.isfinite(speed) else None):>9}"
+        f"  {text.duration(event.number('seconds')):>7}"
     )
     return [(numbers, PLAIN)]
 
