@@ -6,6 +6,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+UV = $$(command -v uv || echo $(BIN)/uv)
 BACKEND := $(if $(TORCH),--torch-backend=$(TORCH))
 
 .PHONY: run setup test check tests package bench screenshots clean
@@ -39,17 +40,16 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
 	    f"mlptui needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}; give another one: make run PYTHON=python3.12")'
 	@if command -v uv >/dev/null; then uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
-	else $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; fi
+	else $(PYTHON) -m venv $(VENV); fi
 
 $(VENV)/.ready: pyproject.toml | $(BIN)/python
 	@echo "setting up mlptui; torch with CUDA takes about 6 GB of disk (see README for smaller builds)"
-	@if [ -x $(BIN)/uv ]; then uv=$(BIN)/uv; else uv=uv; fi; \
-	    $$uv pip install --quiet --python $(BIN)/python $(BACKEND) -e .
+	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(UV) pip install --quiet --python $(BIN)/python $(BACKEND) -e .
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	@if [ -x $(BIN)/uv ]; then uv=$(BIN)/uv; else uv=uv; fi; \
-	    $$uv pip install --quiet --python $(BIN)/python $(BACKEND) -e . --group dev
+	@$(UV) pip install --quiet --python $(BIN)/python $(BACKEND) -e . --group dev
 	@touch $@
 
 clean:

@@ -31,6 +31,7 @@ class Terminal:
         rows: int = 24,
         arguments: tuple[str, ...] = (),
         term: str = "xterm-256color",
+        program: tuple[str, ...] = ("-m", "mlptui"),
         **env: str,
     ) -> None:
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")}
@@ -43,7 +44,7 @@ class Terminal:
         self.gone = False
         self.child = pexpect.spawn(
             sys.executable,
-            ["-m", "mlptui", *arguments],
+            [*program, *arguments],
             env=environment,
             dimensions=(rows, columns),
             timeout=60,
@@ -105,7 +106,7 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Take the terminal away, as a dropped connection does."""
-        os.close(self.child.child_fd)
+        self.child.ptyproc.fileobj.close()
         self.gone = True
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from mlptui.store.rundir import Run
 
 pytestmark = [pytest.mark.terminal, pytest.mark.timeout(300)]
 
-LONG = (b'epochs = 400\nseed = 3\n[data]\nname = "fashion-mnist-sample"\nvalidation = 0.1\n')
+LONG = b'epochs = 100000\nthreads = 1\nseed = 3\n[data]\nname = "fashion-mnist-sample"\nvalidation = 0.1\n'
 
 
 def only_run(home: Path) -> Run:
@@ -246,3 +246,33 @@ def test_a_dumb_terminal_is_refused_with_one_line(terminal) -> None:
     assert viewer.wait_end() == 2
     assert b"TERM=dumb" in bytes(viewer.sent)
     assert b"\x1b" not in bytes(viewer.sent)
+
+
+BROKEN = """
+import sys
+from mlptui.tui.app import MlptuiApp
+from mlptui.tui.screens import {module}
+
+def broken(self, *_):
+    raise RuntimeError("[/] a mistake of ours")
+
+{module}.{name}.action_move = {module}.{name}.action_pause = broken
+sys.argv = ["mlptui"]
+from mlptui.cli.main import main
+raise SystemExit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("area", "module", "name"), [("5", "runs", "RunsCanvas"), ("7", "devices", "DevicesCanvas"), ("4", "train", "FormCanvas")]
+)
+def test_a_mistake_of_ours_restores_the_terminal_and_leaves_one_line(terminal, home, area, module, name) -> None:
+    viewer = terminal(program=("-c", BROKEN.format(module=module, name=name)))
+    viewer.wait_for("new run")
+    viewer.press(area)
+    viewer.wait_for(f"[{area} ")
+    viewer.press("j")
+    assert viewer.wait_end() == 1
+    after = bytes(viewer.sent).rpartition(b"\x1b[?1049l")[2]
+    assert b"internal error" in after and b"Traceback" not in after
+    assert "a mistake of ours" in (home / "errors.log").read_text()

@@ -125,7 +125,7 @@ async def test_choosing_adam_brings_its_usual_learning_rate(make_app) -> None:
 async def test_the_start_key_asks_for_exactly_the_recipe_of_the_form(make_app) -> None:
     app = make_app()
     asked = []
-    app.on_start_asked = lambda message: asked.append(message)  # type: ignore[method-assign]
+    app.on_start_asked = asked.append  # type: ignore[method-assign]
     async with app.run_test(
         size=(80, 24), message_hook=lambda m: asked.append(m) if isinstance(m, StartAsked) else None
     ) as pilot:
@@ -339,3 +339,32 @@ async def test_a_thousand_runs_answer_a_key_within_fifty_milliseconds_of_work(ma
             canvas.action_move(1)
         assert (time.process_time() - started) / 20 < 0.05
         assert canvas.cursor == 20
+
+
+async def test_every_action_in_the_table_of_keys_exists_where_its_key_works(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for area, panels in (("4", [keys.FORM, keys.LIVE]), ("5", [keys.RUNS]), ("7", [keys.DEVICES])):
+            await pilot.press(area)
+            await pilot.pause()
+            places = list(app.screen.walk_children())
+            for key in [k for panel in panels for k in panel] + keys.APP:
+                where, _, name = key.action.partition("(")[0].rpartition(".")
+                nodes = [app.screen] if where == "screen" else [app, *places]
+                assert any(hasattr(node, f"action_{name}") for node in nodes), key
+        await pilot.press("4", "w")
+        await settle(pilot, lambda: "no run is watched yet" in screen_text(app))
+
+
+async def test_escape_goes_from_the_live_view_to_the_form_and_back(make_app, make_run) -> None:
+    make_run("old")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await settle(pilot, lambda: "✓ finished" in screen_text(app))
+        await pilot.press("enter")
+        await settle(pilot, lambda: "smoothed" in screen_text(app))
+        await pilot.press("n")
+        await settle(pilot, lambda: "new run" in screen_text(app))
+        await pilot.press("w")
+        await settle(pilot, lambda: "smoothed" in screen_text(app))

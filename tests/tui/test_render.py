@@ -20,8 +20,10 @@ from mlptui.tui.render.runs import RunList, RunRow
 GLYPHS = [Glyphs(False), Glyphs(True)]
 SIZES = [(80, 24), (80, 21), (120, 40), (160, 45), (40, 12), (20, 8)]
 HOSTILE = [
-    "plain", "", "[Linear]", "[/]", "[/x]", "[bold]x[/bold]", "\x1b[31mred", "\x1b]52;c;ZXZpbA==\x07", "a\nb", "a\rb", "tab\there",
-    "\x9b31m", "\u202eevil", "\u2066x\u2069", "\u2028line", "\ud800", "e\u0301\u0301\u0301", "漢字漢字", "👩‍👩‍👧‍👦", "\x00", "\x7f", "x" * 5000,
+    "plain", "", "[Linear]", "[/]",
+    "[/x]", "[bold]x[/bold]", "\x1b[31mred", "\x1b]52;c;ZXZpbA==\x07", "a\nb", "a\rb", "tab\there",
+    "\x9b31m", "\u202eevil", "\u2066x\u2069", "\u2028line", "\ud800", "e\u0301\u0301\u0301",
+    "漢字漢字", "👩‍👩‍👧‍👦", "\x00", "\x7f", "x" * 5000,
     "\\[", "$(rm -rf)", "{app.exit}", "@click=app.quit",
 ]  # fmt: skip
 
@@ -42,7 +44,8 @@ def picture(
     series = Series()
     for i in range(1, steps + 1):
         series.add(i, math.nan if i == bad_step else 2.3 / i)
-    epoch = Event("epoch", 10, {"epoch": 1, "train_loss": 0.5, "valid_loss": "nan", "train_accuracy": 0.5, "valid_accuracy": None,
+    epoch = Event("epoch", 10, {"epoch": 1, "train_loss": 0.5, "valid_loss": "nan", "train_accuracy": 0.5,
+                                "valid_accuracy": None,
                                 "samples_per_second": 1e6, "seconds": 0.1}, 1)  # fmt: skip
     events = [
         epoch,
@@ -95,7 +98,8 @@ def test_a_view_says_what_is_going_on() -> None:
 
 
 def test_a_killed_run_names_its_last_good_checkpoint_and_the_key() -> None:
-    shown = Picture("x", Verdict(Status.KILLED, "killed (out of memory?)"), Progress(step=70, checkpoint="step-0000000064"), Series(),
+    shown = Picture("x", Verdict(Status.KILLED, "killed (out of memory?)"), Progress(step=70, checkpoint="step-0000000064"),
+                    Series(),
                     keys={"resume": "r"})  # fmt: skip
     text = "\n".join(plain(line) for line in live.draw(shown, 160, 40, Glyphs()))
     assert "stopped: killed (out of memory?) at step 70; last good checkpoint step-0000000064; r resumes it" in text

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 
 from mlptui.cli import output
 from mlptui.core import text
@@ -30,42 +31,66 @@ def epoch_line(event: Event) -> str:
 
 def follow(run: Run, quiet: bool = False) -> int:
     """Print an epoch a line until the run ends; returns its exit code. ctrl+c detaches and says how to come back."""
-    follower = Follower(run)
     headed = False
+
+    def told(event: Event) -> None:
+        nonlocal headed
+        if quiet:
+            return
+        if event.kind == Kind.EPOCH:
+            if not headed:
+                output.data(HEADER)
+                headed = True
+            output.data(epoch_line(event))
+        elif event.kind in SPOKEN:
+            output.narrate(sentence(event))
+
+    return _until_end(run, told, _ended)
+
+
+def json_events(run: Run) -> int:
+    """Every event as a JSON line until the run ends, then its state; returns its exit code. ctrl+c as in `follow`."""
+
+    def told(event: Event) -> None:
+        output.as_json({"kind": event.kind, "step": event.step, "wall": event.wall, **event.data})
+
+    def ended(run: Run, update: Update, step: int) -> int:
+        output.as_json({"kind": "end", "run": run.id, "status": update.verdict.status, "reason": update.verdict.reason})
+        return exit_code(update)
+
+    return _until_end(run, told, ended)
+
+
+def _until_end(run: Run, told: Callable[[Event], None], ended: Callable[[Run, Update, int], int]) -> int:
+    """Tell every event until the run has ended. A run that cannot be judged for a while (another host, a disk that does not
+    answer) is followed on; one whose folder is gone has ended."""
+    follower = Follower(run)
     step = 0
+    doubt = ""
     try:
         while True:
             update = follower.poll()
             step = update.rows[-1].step if update.rows else step
-            for event in update.events if not quiet else ():
-                if event.kind == Kind.EPOCH:
-                    if not headed:
-                        output.data(HEADER)
-                        headed = True
-                    output.data(epoch_line(event))
-                elif event.kind in SPOKEN:
-                    output.narrate(sentence(event))
-            if not update.verdict.status.live and not update.more:
-                return _ended(run, update, step)
+            for event in update.events:
+                told(event)
+            status, reason = update.verdict.status, update.verdict.reason
+            if status is Status.UNKNOWN and run.folder.exists():
+                if reason.partition(" for ")[0] != doubt:
+                    doubt = reason.partition(" for ")[0]
+                    output.narrate(f"{run.id}: {reason}; still watching")
+            elif not status.live and not update.more:
+                return ended(run, update, step)
             _wait(update)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        output.narrate("")  # past the terminal's ^C
-        output.narrate(f"detached; the run goes on. Come back with: mlptui runs follow {run.id}")
-        return 130
+        return detached(run)
 
 
-def json_events(run: Run) -> int:
-    """Every event as a JSON line until the run ends, then its state; returns its exit code."""
-    follower = Follower(run)
-    while True:
-        update = follower.poll()
-        for event in update.events:
-            output.as_json({"kind": event.kind, "step": event.step, "wall": event.wall, **event.data})
-        if not update.verdict.status.live and not update.more:
-            output.as_json({"kind": "end", "run": run.id, "status": update.verdict.status, "reason": update.verdict.reason})
-            return exit_code(update)
-        _wait(update)
+def detached(run: Run) -> int:
+    """Say how to come back to a run that goes on; the exit code of an interruption."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    output.narrate("")  # past the terminal's ^C
+    output.narrate(f"detached; the run goes on. Come back with: mlptui runs follow {run.id}")
+    return 130
 
 
 def exit_code(update: Update) -> int:

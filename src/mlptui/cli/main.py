@@ -58,8 +58,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from mlptui.core.errors import MlptuiError, UsageError
 
         if not isinstance(error, MlptuiError):
-            raise
+            return _unforeseen(error)
         return _complain(error, WRONG_USAGE if isinstance(error, UsageError) else FAILED)
+
+
+def _unforeseen(error: Exception) -> int:
+    """A mistake of ours: one line here, the traceback in a file."""
+    import traceback
+
+    from mlptui.core.text import safe
+    from mlptui.store import atomic, paths
+
+    log = paths.find().error_log
+    try:
+        atomic.make_folder(log.parent)
+        with log.open("a") as stream:
+            traceback.print_exception(error, file=stream)
+        where = f"; the traceback is in {log}"
+    except Exception:
+        where = ""
+    print(f"mlptui: internal error: {type(error).__name__}: {safe(error, 300)}{safe(where)}", file=sys.stderr)
+    return FAILED
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -147,36 +147,38 @@ def _follow(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from mlptui.cli import output
     from mlptui.core.errors import RunError
-    from mlptui.store import control
 
     run = _find(options)
     verdict = run.verdict()
     if not verdict.status.live:
         raise RunError(f"{run.id} is {verdict.status}; only a live run takes commands")
     value = getattr(options, "value", None)
-    command = control.send(run, options.command, None if value is None else float(value))
-    return _answer(run, command, options, output)
+    return _ask(run, options, options.command, None if value is None else float(value))
 
 
-def _answer(run: Any, command: str, options: argparse.Namespace, output: Any) -> int:
-    """Wait for the event that answers the command."""
+def _ask(run: Any, options: argparse.Namespace, name: str, value: float | None) -> int:
+    """Send a command and wait for the event that answers it."""
+    from mlptui.cli import output
     from mlptui.core.errors import RunError
     from mlptui.core.events import Kind, sentence
+    from mlptui.store import control
     from mlptui.store.eventlog import EventReader
 
     reader = EventReader(run.events_file)
+    reader.read_all()
+    command = control.send(run, name, value)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for event in reader.read():
+        ended = not run.verdict().status.live  # before the log is read: the answer is older than the end
+        for event in reader.read_all():
             if event.kind == Kind.COMMAND and event["id"] == command:
                 if options.json:
                     output.as_json({"run": run.id, "step": event.step, **event.data})
                 else:
                     output.narrate(f"{run.id}: {sentence(event)}")
                 return 1 if event["refused"] else 0
-        if not run.verdict().status.live:
+        if ended:
             raise RunError(f"{run.id} ended before it answered")
         time.sleep(0.05)
     raise RunError(f"{run.id} has not answered within 60 s; it will see the command when it can")
@@ -187,11 +189,10 @@ def _resume(options: argparse.Namespace) -> int:
     from mlptui.core.status import Status
     from mlptui.devices.choice import environment
     from mlptui.launch import begin, trainer
-    from mlptui.store import control
 
     run = _find(options)
     if run.verdict().status is Status.PAUSED:
-        return _answer(run, control.send(run, "resume"), options, output)
+        return _ask(run, options, "resume", None)
     pid = begin.resume(run, environment(run.recipe().device))
     trainer.wait_until_ready(run, pid)
     if options.json:

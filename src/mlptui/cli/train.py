@@ -52,7 +52,7 @@ def recipe_from(options: argparse.Namespace) -> Any:
 
 def _train(options: argparse.Namespace) -> int:
     from mlptui.cli import output
-    from mlptui.cli.following import follow, json_events
+    from mlptui.cli.following import detached, follow, json_events
     from mlptui.datasets.settle import settle
     from mlptui.devices.choice import environment
     from mlptui.launch import begin, trainer
@@ -69,7 +69,10 @@ def _train(options: argparse.Namespace) -> int:
         if warning:
             output.narrate(warning)
     run, pid = begin.begin(places, recipe, environment(recipe.device))
-    trainer.wait_until_ready(run, pid)
+    try:
+        trainer.wait_until_ready(run, pid)
+    except KeyboardInterrupt:
+        return detached(run)
     if options.detach:
         if options.json:
             output.as_json({"run": run.id, "folder": str(run.folder), "pid": pid})

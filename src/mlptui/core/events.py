@@ -50,7 +50,7 @@ class Event:
 
 
 def without_taken_back(events: Iterable[Event]) -> list[Event]:
-    """The log as one history: a resume takes back the epochs and end marks that lie after the step that it went on from."""
+    """The log as one history: a resume takes back the epochs that lie after the step that it went on from."""
     kept: list[Event] = []
     for event in events:
         if event.kind == Kind.RESUMED:

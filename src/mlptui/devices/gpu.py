@@ -53,9 +53,10 @@ def read() -> Gpus:
         return Gpus(reason=reason)
     try:
         driver = _text(nvml.nvmlSystemGetDriverVersion())
-        found = tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+        seen = [_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
     except nvml.NVMLError as error:
         return Gpus(reason=f"the NVIDIA driver does not answer ({error}); check with: nvidia-smi")
+    found = tuple(gpu for gpu in seen if gpu)
     if not found:
         return Gpus(driver=driver, reason=f"no NVIDIA GPU (driver {driver} is there); check with: nvidia-smi -L")
     return Gpus(found, driver)
@@ -83,8 +84,12 @@ def _library() -> tuple[Any, str]:
     return pynvml, ""
 
 
-def _gpu(nvml: Any, index: int) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _gpu(nvml: Any, index: int) -> Gpu | None:
+    """One GPU; None for one that has fallen off the bus, which must not hide the others."""
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    except nvml.NVMLError:
+        return None
 
     def ask(question: Callable[..., Any], *arguments: Any) -> Any:
         try:

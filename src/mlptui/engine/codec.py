@@ -28,9 +28,7 @@ def encode(captured: dict[str, Any]) -> dict[str, bytes]:
         str(index): {name: value for name, value in values.items() if not isinstance(value, torch.Tensor)}
         for index, values in state.items()
     }
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_initialized():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"random.{name}": state for name, state in captured["random"].items()}
     facts = {
         "optimizer_state": plain,
         "param_groups": captured["optimizer"]["param_groups"],

@@ -10,6 +10,7 @@ from mlptui.core.architecture.parse import parse
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
+from mlptui.devices.cpu import CpuReader
 from mlptui.engine import batches, build, codec, device, divergence, matmul, optimisers, prepare
 from mlptui.engine.keeper import Keeper
 from mlptui.engine.loop import evaluate, train_epoch
@@ -19,6 +20,7 @@ from mlptui.engine.recorder import Recorder
 from mlptui.engine.seeding import seed_weights
 from mlptui.engine.session import Session
 from mlptui.engine.stopping import StopRequest
+from mlptui.store import choices, paths
 from mlptui.store.steps import Row
 
 
@@ -36,6 +38,8 @@ class Conductor:
         self.recipe, self.recorder, self.stop = recipe, recorder, stop
         self.device = device.resolve(recipe.device)
         self.meter = Meter(self.device)
+        if recipe.device == "auto" and self.device.type == "cpu" and (why := device.unused_gpu()):
+            recorder.event(Kind.WARNING, 0, message=why)
         origin = prepare.find_origin(recorder)
         saved = dict(origin.checkpoint.manifest.get("environment", {})) if origin.checkpoint else {}
         torch.set_num_threads(prepare.thread_count(recipe, saved))
@@ -78,9 +82,23 @@ class Conductor:
         if self.matmul in (matmul.DEFAULT, matmul.ONEDNN):
             matmul.use(self.matmul)
             return
+        kept, key = paths.find().choices, self._matmul_key()
+        self.matmul = choices.recall(kept, key)
+        if self.matmul in (matmul.DEFAULT, matmul.ONEDNN):
+            matmul.use(self.matmul)
+            return
         self.recorder.show(doing="measuring matrix products")
         images, labels = next(iter(self.session.train.epoch(0)))
         self.matmul = matmul.choose(self.session.model, images, labels)
+        choices.remember(kept, key, self.matmul)
+
+    def _matmul_key(self) -> str:
+        """What the measurement depends on. Remembered, so that the same recipe gives the same weights on this machine."""
+        import hashlib
+
+        shape = hashlib.sha256(self.recipe.architecture.encode()).hexdigest()[:16]
+        cpu = CpuReader().read().name
+        return f"matmul {cpu} torch {torch.__version__} threads {torch.get_num_threads()} {shape} x {self.recipe.batch_size}"
 
     def _facts(self) -> dict[str, Any]:
         from mlptui.version import __version__
@@ -105,7 +123,6 @@ class Conductor:
         if origin.checkpoint:
             captured = codec.decode(origin.checkpoint.read(codec.MODEL), origin.checkpoint.read(codec.TRAINING))
             session.restore(captured)
-            torch.set_rng_state(captured["random"]["cpu"])
             for step, rate in prepare.later_knobs(recorder, session.progress.step):
                 session.turn_rate(int(step), rate)
             self.keeper.saved_step = session.progress.step
@@ -253,8 +270,9 @@ class Conductor:
 
     def _stopped(self) -> tuple[Status, str]:
         self.recorder.show(doing="saving")
-        self.keeper.save(self.session, "stop", wait=True)
         why = f"asked by {self.stop.why}"
+        if not self.keeper.ensure(self.session, "stop"):
+            return Status.FAILED, f"stopped ({why}), but the checkpoint could not be saved: {self.keeper.problem}"
         self.recorder.event(Kind.STOPPED, self.session.progress.step, reason=why)
         return Status.STOPPED, why
 
@@ -272,7 +290,9 @@ class Conductor:
 
     def _finished(self) -> tuple[Status, str]:
         session, progress = self.session, self.session.progress
-        self.keeper.wait()
+        self.recorder.show(doing="saving")
+        if not self.keeper.ensure(session, "end"):
+            return Status.FAILED, f"trained to the end, but the last checkpoint could not be saved: {self.keeper.problem}"
         self.recorder.show(doing="testing")
         loss, accuracy = evaluate(session.model, self.test, session.autocast())
         self.recorder.update(test_accuracy=accuracy)

@@ -20,19 +20,36 @@ def resolve(wanted: str) -> torch.device:
             raise DeviceError("mps was asked for, but this torch or this machine has none; use --device cpu")
         return torch.device("mps")
     if wanted == "auto":
-        if torch.cuda.is_available():
+        if torch.cuda.is_available() and _has_kernels():
             return torch.device("cuda", 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if not torch.backends.cuda.is_built():
         raise DeviceError(
             f"{wanted} was asked for, but this torch {torch.__version__} is built without CUDA; use --device cpu"
         )
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() or not _has_kernels():
         raise DeviceError(
             f"{wanted} was asked for, but torch {torch.__version__} (CUDA {torch.version.cuda}) cannot use it: "
             "the driver is too old or the GPU's generation is no longer supported; compare with nvidia-smi"
         )
     return torch.device("cuda", 0)
+
+
+def unused_gpu() -> str:
+    """Why `auto` went to the CPU although the driver showed a GPU; empty where it showed none."""
+    if "MLPTUI_GPU_INDEX" not in os.environ:
+        return ""
+    return (
+        f"training on the CPU: the driver shows a GPU, but torch {torch.__version__} (CUDA {torch.version.cuda}) cannot "
+        "use it; the driver is too old for this torch, or the GPU's generation is no longer supported"
+    )
+
+
+def _has_kernels() -> bool:
+    """Whether this torch was built for the first GPU's generation (or carries code that the driver can translate for it)."""
+    major, minor = torch.cuda.get_device_capability(0)
+    built = [int(name.partition("_")[2].rstrip("af")) for name in torch.cuda.get_arch_list() if name.startswith("sm_")]
+    return not built or major * 10 + minor >= min(built)
 
 
 def describe(device: torch.device) -> str:

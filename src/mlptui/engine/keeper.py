@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from typing import Any
 
 from mlptui.core.errors import StorageError
@@ -21,6 +22,7 @@ class Keeper:
         self.recorder = recorder
         self.facts = facts
         self.saved_step = -1
+        self.problem = ""
         self.saved_at = time.monotonic()
         self._writing: threading.Thread | None = None
         best = checkpoints.best(checkpoints.listed(recorder.run.checkpoints)[0])
@@ -51,6 +53,12 @@ class Keeper:
         if wait:
             self.wait()
 
+    def ensure(self, session: Session, why: str) -> bool:
+        """Wait for what is being written, and save now if the present step is not on disk yet. True if it is in the end."""
+        self.wait()
+        self.save(session, why, wait=True)
+        return self.saved_step == session.progress.step
+
     def wait(self) -> None:
         if self._writing:
             self._writing.join()
@@ -73,9 +81,13 @@ class Keeper:
                 **self.facts,
             }
             saved = checkpoints.commit(recorder.run.checkpoints, step, codec.encode(captured), facts)
-        except (StorageError, MemoryError) as error:
+        except Exception as error:  # also what allocators and drivers raise; a thread must not die unheard
             self.saved_step = -1
-            recorder.event(Kind.CHECKPOINT_FAILED, step, reason=str(error) or "out of memory")
+            self.problem = str(error) or "out of memory"
+            if not isinstance(error, StorageError):
+                traceback.print_exc()
+                self.problem = f"{type(error).__name__}: {self.problem.partition(chr(10))[0]}"
+            recorder.event(Kind.CHECKPOINT_FAILED, step, reason=self.problem)
             return
         judged = (-(saved.valid_accuracy or 0), saved.valid_loss or 0)
         best = saved.valid_accuracy is not None and judged < self._best

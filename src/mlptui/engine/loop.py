@@ -12,7 +12,7 @@ from mlptui.engine.batches import Batch, Batches
 
 
 class Pace(Protocol):
-    """What stands beside the loop: commands, learning rate, clipping and records. See trainer.py."""
+    """What stands beside the loop: commands, learning rate, clipping and records. See conductor.py."""
 
     def begin_step(self) -> bool:
         """Before each step; False ends the epoch early."""

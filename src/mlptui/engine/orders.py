@@ -81,14 +81,14 @@ class Orders:
         step = self.session.progress.step
         match command.name:
             case "pause":
-                if self.paused:
+                if self.paused and not self.steps_allowed:
                     raise ValueError("it is paused already")
-                self.paused = True
+                self.paused, self.steps_allowed = True, 0
                 return f"paused after step {step:,}"
             case "resume":
                 if not self.paused:
                     raise ValueError("it is not paused")
-                self.paused = False
+                self.paused, self.steps_allowed = False, 0
                 return "goes on"
             case "stop":
                 self.stop.why = command.who or "a command"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlptui.core.errors import DataError, MlptuiError
+from mlptui.core.errors import CheckpointError, DataError, MlptuiError
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe
 from mlptui.datasets import images as datasets
@@ -76,10 +76,15 @@ class Origin:
 
 
 def find_origin(recorder: Recorder) -> Origin:
-    """The newest whole checkpoint; damaged ones are set aside and named in the log. Sweeps what dead writers left."""
+    """The newest whole checkpoint; damaged ones are set aside and named in the log. Sweeps what dead writers left.
+
+    Raises CheckpointError where there are checkpoints but none is whole, StorageError where one cannot be read now.
+    """
     folder = recorder.run.checkpoints
     checkpoints.sweep(folder)
     found, passed = checkpoints.newest_verified(folder)
+    if passed and not found:
+        raise CheckpointError(f"no checkpoint of this run is whole, so it cannot go on: {passed[0]}")
     for sentence in passed:
         name = sentence.partition(" ")[0]
         recorder.event(Kind.CHECKPOINT_DAMAGED, found.step if found else 0, name=name, reason=sentence.partition(": ")[2])

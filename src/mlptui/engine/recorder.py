@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Any
 
+from mlptui.core.events import Kind
 from mlptui.core.status import EXIT_CODES, Status
 from mlptui.store import host, lock
 from mlptui.store import state as states
@@ -47,7 +48,8 @@ class Recorder:
             doing="starting",
         )
         self.events = EventWriter(run.events_file)
-        self._guard = threading.Lock()
+        self._guard = threading.Lock()  # short: the training waits for it
+        self._writing = threading.Lock()  # as long as the disk takes
         self._ended = threading.Event()
         self._write_state()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
@@ -70,8 +72,13 @@ class Recorder:
         self.events.write(kind, step, **data)
 
     def rows(self, rows: list[Row]) -> None:
-        if self.steps:
-            self.steps.write(rows)
+        if not self.steps:
+            return
+        self.steps.write(rows)
+        file = self.steps.file
+        if file.lost and not file.waiting:
+            lost, file.lost = file.lost, 0
+            self.event(Kind.GAP, self.state.step, records=lost)
 
     def sync(self) -> None:
         """Make everything logged so far durable, if the disk lets."""
@@ -97,11 +104,13 @@ class Recorder:
         files = [self.events.file, *([self.steps.file] if self.steps else [])]
         waiting = sum(file.waiting for file in files)
         trouble = next((file.trouble for file in files if file.trouble), "")
-        with self._guard:
-            self.state = self.state.but(beat=self.state.beat + 1, wall=time.time(), waiting=waiting, trouble=trouble)
+        with self._writing:
+            with self._guard:
+                self.state = self.state.but(beat=self.state.beat + 1, wall=time.time(), waiting=waiting, trouble=trouble)
+                state = self.state
             try:
-                states.write(self.run.state_file, self.state)
+                states.write(self.run.state_file, state)
             except OSError as error:
                 trouble = trouble or reason(error)
                 self.gone = self.gone or not self.run.folder.exists()
-        self.lock.say(beat=self.state.beat, waiting=waiting, trouble=trouble)
+            self.lock.say(beat=state.beat, waiting=waiting, trouble=trouble)

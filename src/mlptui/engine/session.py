@@ -92,8 +92,8 @@ class Session:
         return None
 
     def finite(self) -> bool:
-        """Whether every weight is a finite number. Squares of finite ones can overflow; then the largest one decides."""
-        weights = list(self.model.parameters())
+        """Whether every weight and buffer is finite. Squares of finite ones can overflow; then the largest one decides."""
+        weights = [*self.model.parameters(), *(b for b in self.model.buffers() if b.is_floating_point())]
         norms = (nn.utils.get_total_norm(weights, norm_type=kind) for kind in (2.0, math.inf))
         return any(bool(torch.isfinite(norm)) for norm in norms)
 
@@ -111,9 +111,26 @@ class Session:
             "model": {name: copied(tensor) for name, tensor in self.model.state_dict().items()},
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "progress": copy.deepcopy(self.progress),
+            "random": random_state(),
         }
 
     def restore(self, captured: dict[str, Any]) -> None:
         self.model.load_state_dict(captured["model"])
         self.optimizer.load_state_dict(copy.deepcopy(captured["optimizer"]))
         self.progress = copy.deepcopy(captured["progress"])
+        restore_random_state(captured.get("random", {}))
+
+
+def random_state() -> dict[str, torch.Tensor]:
+    """torch's own generators. Steps seed themselves; this is for layers that draw outside of steps."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random_state(states: dict[str, torch.Tensor]) -> None:
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class StopRequest:
-    """Who asked the run to stop; empty while nobody did."""
+    """Who asked the run to stop, empty while nobody did, and how many signals have come: a second one ends the process."""
 
     why: str = ""
+    signals: int = 0

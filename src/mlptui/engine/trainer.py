@@ -58,9 +58,10 @@ def _set_signals(stop: StopRequest) -> None:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
 
     def asked(number: int, _: object) -> None:
-        if stop.why:
+        if stop.signals:
             os._exit(128 + number)
-        stop.why = signal.Signals(number).name
+        stop.signals += 1
+        stop.why = stop.why or signal.Signals(number).name
 
     signal.signal(signal.SIGTERM, asked)
     signal.signal(signal.SIGINT, asked)

@@ -22,16 +22,14 @@ class AppendFile:
         self.path = path
         self.trouble = ""
         self.lost = 0
+        self.waiting = 0
         self._queue: deque[tuple[bytes, int]] = deque()
         self._unsynced = False
         self._torn = False
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()  # taken before _lock; only its holder replaces the descriptor
         self._fd = self._open(os.O_CREAT)
         self._good = os.fstat(self._fd).st_size
-
-    @property
-    def waiting(self) -> int:
-        return sum(records for _, records in self._queue)
 
     def append(self, data: bytes, records: int = 1) -> bool:
         """Queue `data`, whole records, and write what waits. True when nothing waits any more."""
@@ -40,6 +38,7 @@ class AppendFile:
                 self.lost += records
             else:
                 self._queue.append((data, records))
+                self.waiting += records
             return self._drain()
 
     def flush(self) -> bool:
@@ -48,24 +47,29 @@ class AppendFile:
 
     def sync(self) -> bool:
         """Write what waits and make it durable. A failed fsync is never repeated on the same descriptor."""
-        with self._lock:
-            if not self._drain():
-                return False
-            if not self._unsynced:
-                return True
+        with self._syncing:
+            with self._lock:
+                if not self._drain():
+                    return False
+                if not self._unsynced:
+                    return True
+                self._unsynced = False
             try:
-                os.fsync(self._fd)
+                os.fsync(self._fd)  # without the lock: whoever appends must not wait for the disk
             except OSError as error:
-                self.trouble = reason(error)
-                self._reopen()
+                with self._lock:
+                    self._unsynced = True
+                    self.trouble = reason(error)
+                    self._reopen()
                 return False
-            self._unsynced = False
-            self.trouble = ""
+            with self._lock:
+                if not self._queue:
+                    self.trouble = ""
             return True
 
     def close(self) -> None:
         self.sync()
-        with self._lock:
+        with self._syncing, self._lock:
             self._close()
 
     def _open(self, create: int = 0) -> int:
@@ -89,8 +93,9 @@ class AppendFile:
         """Write all that waits at once, or where that does not fit batch by batch."""
         if len(self._queue) > 1 and self._write(b"".join(part for part, _ in self._queue)):
             self._queue.clear()
+            self.waiting = 0
         while self._queue and self._write(self._queue[0][0]):
-            self._queue.popleft()
+            self.waiting -= self._queue.popleft()[1]
         return not self._queue
 
     def _write(self, data: bytes) -> bool:

@@ -3,6 +3,7 @@
 This room deals in bytes; what the tensors mean is the engine's business.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -23,13 +24,26 @@ FORMAT = 1
 WHOLE_KEPT = 2
 MANIFEST = "checkpoint.json"
 MANIFEST_LIMIT = 16 << 20
-HEADER_LIMIT = 1 << 20
-TENSOR_LIMIT = 20_000
+HEADER_LIMIT = 8 << 20
+TENSOR_LIMIT = 100_000
 DIMENSION_LIMIT = 64
 DTYPES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "U16": 2, "U32": 4, "U64": 8,
     "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8,
 }  # fmt: skip
+
+
+class NewerError(StorageError):
+    """Made by a later version: not damaged, and not to be touched."""
+
+
+PASSING = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def _raise_if_passing(error: OSError, name: str) -> None:
+    """A disk that does not answer now says nothing about the checkpoint: StorageError instead of CheckpointError."""
+    if error.errno in PASSING:
+        raise StorageError(f"{name} cannot be read now: {atomic.reason(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,7 @@ class Checkpoint:
         except KeyError:
             raise CheckpointError(f"{self.name} has no {name}") from None
         except OSError as error:
+            _raise_if_passing(error, self.name)
             raise CheckpointError(f"{self.name} is damaged: {name}: {atomic.reason(error)}") from None
         except (StorageError, MemoryError) as error:
             raise CheckpointError(f"{self.name} is damaged: {error or name + ' is larger than the memory'}") from None
@@ -74,7 +89,10 @@ class Checkpoint:
             raise CheckpointError(f"{self.name} is damaged: {name} has {len(data):,} of {entry['size']:,} bytes")
         if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
             raise CheckpointError(f"{self.name} is damaged: {name} (checksum)")
-        check_tensor_header(data, name)
+        try:
+            check_tensor_header(data, name)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.name} is damaged: {error}") from None
         return data
 
 
@@ -100,9 +118,13 @@ def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[s
         free = atomic.free_space(parent)
         if free < needed:
             raise StorageError(f"needs {_size(needed)}, {_size(free)} free")
+        for name, data in files.items():
+            check_tensor_header(data, name)
         atomic.commit_folder(parent, name_of(step), {**files, MANIFEST: content})
     except FileExistsError:
         raise StorageError(f"{name_of(step)} exists already") from None
+    except CheckpointError as error:
+        raise StorageError(f"it could not be read back: {error}") from None
     except OSError as error:
         if not _reads_back(parent / name_of(step), list(files), content):
             raise StorageError(atomic.reason(error)) from None
@@ -131,14 +153,17 @@ def load(folder: Path) -> Checkpoint:
         data = atomic.read_regular(folder / MANIFEST, MANIFEST_LIMIT)
         manifest = sealed.read_document(data, MANIFEST)
         if int(manifest["format"]) > FORMAT:
-            raise CheckpointError(f"{folder.name} was made by a newer mlptui (format {manifest['format']})")
+            raise NewerError(f"{folder.name} was made by a newer mlptui (format {manifest['format']})")
         files = manifest["files"]
         if not all(name.isprintable() and "/" not in name and not name.startswith(".") for name in files):
             raise CheckpointError(f"{folder.name} is damaged: a file name is not plain")
         int(manifest["step"]), [int(entry["size"]) for entry in files.values()]
         manifest.get("metrics", {}).get("valid_accuracy")
     except OSError as error:
+        _raise_if_passing(error, folder.name)
         raise CheckpointError(f"{folder.name} is damaged: {MANIFEST}: {atomic.reason(error)}") from None
+    except NewerError:
+        raise
     except StorageError as error:
         raise CheckpointError(f"{folder.name} is damaged: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -152,7 +177,7 @@ def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:
     for folder in _committed(parent):
         try:
             good.append(load(folder))
-        except CheckpointError as error:
+        except (CheckpointError, StorageError) as error:
             bad.append(str(error))
     return sorted(good, key=lambda c: c.step), bad
 
@@ -169,7 +194,10 @@ def _committed(parent: Path) -> list[Path]:
 
 
 def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint of which every byte is as it was written, and a sentence for each that was passed over."""
+    """The newest checkpoint of which every byte is as it was written, and a sentence for each damaged one passed over.
+
+    A sentence begins with the folder's name. Raises StorageError where one cannot be read now or is from a newer version.
+    """
     passed: list[str] = []
     for folder in reversed(_committed(parent)):
         try:
@@ -226,7 +254,7 @@ def _is_whole(checkpoint: Checkpoint) -> bool:
     try:
         for name in checkpoint.manifest["files"]:
             checkpoint.read(name)
-    except CheckpointError:
+    except (CheckpointError, StorageError):
         return False
     return True
 

@@ -48,21 +48,21 @@ def send(run: Run, name: str, value: float | None = None) -> str:
 
 
 class Inbox:
-    """The trainer's side. `take` returns new commands in order, each id once; bad ones come with `refused` set."""
+    """The trainer's side. `take` returns new commands in order, each id once; bad ones come with `refused` set.
+
+    Only what lay there when the trainer opened its inbox can be too old; what appears later is new, whatever the clocks say.
+    """
 
     def __init__(self, folder: Path, *, opened: float, applied: set[str], clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
         self.opened = opened
         self.applied = applied
         self.clock = clock
+        self._left_over = set(self._names())
 
     def take(self) -> list[Command]:
-        try:
-            names = sorted(name for name in os.listdir(self.folder) if name.endswith(".json") and not name.startswith("."))
-        except OSError:
-            return []
         commands = []
-        for name in names:
+        for name in self._names():
             command = self._read(name)
             if command.id not in self.applied:
                 self.applied.add(command.id)
@@ -70,6 +70,12 @@ class Inbox:
             else:
                 atomic.unlink_quietly(self.folder / name)
         return commands
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self.folder) if name.endswith(".json") and not name.startswith("."))
+        except OSError:
+            return []
 
     def done(self, command: Command) -> None:
         """Forget a command's file, after its answer is in the log."""
@@ -97,6 +103,7 @@ class Inbox:
         if value is not None and (number(value) is None or isinstance(value, str)):
             return refused("its value is no number", who)
         value = number(value)
-        if not (abs(self.clock() - wall) <= EXPIRY and wall >= self.opened):
+        fresh = abs(self.clock() - wall) <= EXPIRY and wall >= self.opened
+        if name in self._left_over and not fresh:
             return Command(stem, command, value, who, wall, "it is too old")
         return Command(stem, command, value, who, wall)

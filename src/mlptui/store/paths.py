@@ -30,8 +30,12 @@ class Paths:
         return self.config / "settings.toml"
 
     @property
-    def viewer_log(self) -> Path:
-        return self.state / "viewer.log"
+    def choices(self) -> Path:
+        return self.state / "choices.json"
+
+    @property
+    def error_log(self) -> Path:
+        return self.state / "errors.log"
 
     def named(self) -> dict[str, Path]:
         """Every place by name, for `mlptui paths`."""
@@ -40,7 +44,7 @@ class Paths:
             "datasets": self.datasets,
             "trash": self.trash,
             "settings": self.settings,
-            "viewer log": self.viewer_log,
+            "error log": self.error_log,
         }
 
 

@@ -90,7 +90,10 @@ class Run:
 
 
 def create(paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None) -> Run:
-    """A new run's directory with its recipe and first state, durable. Raises StorageError with a sentence."""
+    """A new run's directory with its recipe and first state; it appears whole and durable by one rename.
+
+    Raises StorageError with a sentence.
+    """
     now = time.time() if now is None else now
     atomic.make_folder(paths.runs)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
@@ -99,19 +102,17 @@ def create(paths: Paths, recipe: Recipe, name: str, model: str, now: float | Non
         run=run.id, name=name, created=now, wall=now, data=recipe.data.name, model=model, epochs=recipe.epochs,
         batch_size=recipe.batch_size, precision=recipe.precision, doing="starting the trainer",
     )  # fmt: skip
+    made = Run(paths.runs / f".new-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        run.folder.mkdir(mode=0o700)
-    except OSError as error:  # not this run's folder, or none at all: nothing to clean up
-        raise StorageError(f"cannot make a run in {paths.runs}: {atomic.reason(error)}") from None
-    try:
-        for part in (run.control, run.checkpoints, run.log_file.parent):
+        for part in (made.folder, made.control, made.checkpoints, made.log_file.parent):
             part.mkdir(mode=0o700)
-        atomic.write_new(run.recipe_file, recipes.to_toml(recipe).encode())
-        states.write(run.state_file, first)
-        atomic.fsync_folder(run.folder)
+        atomic.write_new(made.recipe_file, recipes.to_toml(recipe).encode())
+        states.write(made.state_file, first)
+        atomic.fsync_folder(made.folder)
+        os.rename(made.folder, run.folder)
         atomic.fsync_folder(paths.runs)
     except OSError as error:
-        atomic.remove_folder_quietly(run.folder)
+        atomic.remove_folder_quietly(made.folder)
         raise StorageError(f"cannot make a run in {paths.runs}: {atomic.reason(error)}") from None
     return run
 
@@ -149,12 +150,21 @@ def find(paths: Paths, wanted: str) -> Run:
 
 
 def remove(paths: Paths, run: Run) -> Path:
-    """Move a run to the trash and return where it is now. Raises RunError while its trainer lives, or if the disk refuses."""
+    """Move a run to the trash and return where it is now.
+
+    Raises RunError while its trainer lives or may live, or if the disk refuses. A run without a readable state can be removed.
+    """
     holding = lock.holder(run.lock_file)
     if holding is None:
         raise RunError(f"{run.id} may still be being trained: its lock cannot be read")
-    if holding:
+    try:
+        verdict = run.verdict()
+    except StorageError:
+        verdict = Verdict(Status.FAILED)
+    if holding or verdict.status.live:
         raise RunError(f"{run.id} is still being trained; stop it first")
+    if verdict.status is Status.UNKNOWN:
+        raise RunError(f"{run.id} may still be being trained: {verdict.reason}")
     try:
         atomic.make_folder(paths.trash)
         place = paths.trash / f"{run.id}~{secrets.token_hex(3)}"

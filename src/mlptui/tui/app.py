@@ -257,10 +257,29 @@ class MlptuiApp(App[int]):
     def _keep(self, settings: Settings) -> None:
         """Remember a preference; a disk that refuses costs only the memory."""
         self.preferences = settings
+        if settings.problem:
+            self._tell("not remembered: the settings file has a mistake, and writing would lose what it says", bad=True)
+            return
         try:
             preferences.write(self.paths.settings, settings)
         except (OSError, MlptuiError) as error:
             self._tell(f"not remembered: {error}", bad=True)
+
+    def _print_error_renderables(self) -> None:
+        """A mistake of ours: the traceback goes into a file, one line onto the terminal (Textual would print all of it)."""
+        if not self._exit_renderables:
+            return
+        from rich.console import Console
+
+        log = self.paths.error_log
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as stream:
+                Console(file=stream, width=120).print(*self._exit_renderables)
+        except OSError:
+            pass
+        self._exit_renderables.clear()
+        print(f"mlptui: the viewer ended on an internal error; runs go on. The traceback is in {log}", file=sys.__stderr__)
 
     def on_unmount(self) -> None:
         for place in self.desk.removed:

@@ -1,8 +1,9 @@
 """The values of the training form, checked as they are typed."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from mlptui.core.architecture.parse import parse
+from mlptui.core.architecture.parse import parse as parse_anew
 from mlptui.core.architecture.printer import to_text
 from mlptui.core.architecture.tree import label, parameter_count
 from mlptui.core.errors import ArchitectureError, Problem, RecipeError
@@ -34,6 +35,9 @@ SUGGESTED = {
     "patience": ("0", "3", "5", "10"),
     "schedule.warmup_steps": ("0", "100", "500"),
 }
+
+
+parse = lru_cache(maxsize=8)(parse_anew)
 
 
 @dataclass
@@ -147,7 +151,7 @@ class FormState:
             f"{count(samples)} samples to train on, {count(train_size - samples)} kept for validation",
             f"{count(steps)} steps an epoch, {count(steps * recipe.epochs)} in all",
             "",
-            *to_text(parse(recipe.architecture)).splitlines(),
+            *to_text(parse(recipe.architecture), 44).splitlines(),
             "",
             "the same from the command line:",
             "  mlptui train",

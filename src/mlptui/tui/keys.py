@@ -60,7 +60,7 @@ FORM = [
     Key("form.previous", "left,h", "turn(-1)", "Previous", "previous choice", shown="←"),
     Key("form.default", "x", "default", "Default", "back to the default value", footer=True),
     Key("form.undo", "u", "undo", "Undo", "undo the last change", footer=True),
-    Key("form.watch", "escape,w", "watch", "Watch", "back to the run that was watched", shown="esc"),
+    Key("form.watch", "escape,w", "screen.watch", "Watch", "back to the run that was watched", shown="esc"),
     *MOVES,
 ]
 LIVE = [
@@ -72,7 +72,7 @@ LIVE = [
     Key("live.stop", "s", "stop", "Stop", "save a checkpoint and end the run; asks once", footer=True),
     Key("live.resume", "r", "resume", "Resume", "go on with a dead run from its last good checkpoint"),
     Key("live.log", "y", "log", "Log scale", "logarithmic loss axis, or linear again"),
-    Key("live.new", "n,escape", "new", "New run", "back to the form", shown="n"),
+    Key("live.new", "n,escape", "screen.new", "New run", "back to the form", shown="n"),
 ]
 RUNS = [
     Key("runs.attach", "enter", "attach", "Watch", "watch the run under the cursor", footer=True),

@@ -14,6 +14,7 @@ from mlptui.tui.render.live import Picture, Progress
 
 RECENT_SECONDS = 64
 EVENTS_KEPT = 500
+LISTS_INTERVAL = 1.0  # seconds between new lines in table and events: short epochs would fill the line to the terminal
 
 
 class RunView:
@@ -27,6 +28,9 @@ class RunView:
         self._epochs: list[Event] = []
         self._forget_rows()
         self._newest_at: float | None = None
+        self._rate: float | None = None
+        self._shown_at = -math.inf
+        self._shown: tuple[list[Event], list[Event]] = ([], [])
         self._rows_read = 0
 
     def _forget_rows(self) -> None:
@@ -49,9 +53,8 @@ class RunView:
 
     @property
     def base_rate(self) -> float | None:
-        """The learning rate that a command would change: the last one set, else the first row's."""
-        turned = [e["lr"] for e in self._events if e.kind == Kind.KNOB]
-        return turned[-1] if turned else None
+        """The learning rate that was set last; None where none was."""
+        return self._rate
 
     def take(self, update: Update) -> None:
         if update.restarted:
@@ -64,6 +67,9 @@ class RunView:
         if update.rows:
             self._newest_at = self._clock()
             self._arrivals.append((self._newest_at, update.rows[-1].step))
+        for event in update.events:
+            if event.kind == Kind.KNOB:
+                self._rate = event.number("lr")
         if update.events:
             self._events = without_taken_back([*self._events, *update.events])
             self._epochs = [e for e in self._events if e.kind == Kind.EPOCH]
@@ -114,7 +120,10 @@ class RunView:
             test_accuracy=state.test_accuracy,
         )
         recent = [total / count if math.isfinite(total) else math.nan for _, total, count in self._recent]
-        return Picture(name, update.verdict, progress, self.loss, recent, self._epochs, self._events, reading, keys, log)
+        if now - self._shown_at >= LISTS_INTERVAL or not live or not self._shown[1]:
+            self._shown_at, self._shown = now, (self._epochs, self._events)
+        epochs, events = self._shown
+        return Picture(name, update.verdict, progress, self.loss, recent, epochs, events, reading, keys, log)
 
     def _speed(self) -> float | None:
         """Steps a second over the last looks."""

@@ -5,7 +5,7 @@ from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 WIDTH = 88
 
 
-def to_text(tree: Layer) -> str:
+def to_text(tree: Layer, width: int = WIDTH) -> str:
     """The architecture in PyTorch's own words; layers used more than once are bound to names first (that is tying)."""
     uses: dict[int, int] = {}
     order: list[Layer] = []
@@ -20,8 +20,8 @@ def to_text(tree: Layer) -> str:
     visit(tree)
     shared = [layer for layer in order if uses[id(layer)] > 1]
     names = {id(layer): "shared" if len(shared) == 1 else f"shared{i}" for i, layer in enumerate(shared)}
-    lines = [f"{names[id(layer)]} = {_expression(layer, names, 0, own=True)}" for layer in shared]
-    return "\n".join([*lines, _expression(tree, names, 0)]) + "\n"
+    lines = [f"{names[id(layer)]} = {_expression(layer, names, 0, width, own=True)}" for layer in shared]
+    return "\n".join([*lines, _expression(tree, names, 0, width)]) + "\n"
 
 
 def describe(layer: Layer) -> str:
@@ -29,7 +29,7 @@ def describe(layer: Layer) -> str:
     return f"{layer.kind}({_arguments(layer)})"
 
 
-def _expression(layer: Layer, names: dict[int, str], indent: int, own: bool = False) -> str:
+def _expression(layer: Layer, names: dict[int, str], indent: int, width: int, own: bool = False) -> str:
     if id(layer) in names and not own:
         return names[id(layer)]
     if layer.kind != SEQUENTIAL:
@@ -39,10 +39,10 @@ def _expression(layer: Layer, names: dict[int, str], indent: int, own: bool = Fa
     inner = indent + 4
     parts = []
     for name, child in layer.children:
-        text = _expression(child, names, inner)
+        text = _expression(child, names, inner, width)
         parts.append(text if numbered else f"({_quoted(name)}, {text})")
     flat = open_ + ", ".join(parts) + close
-    if "\n" not in flat and len(flat) + indent <= WIDTH:
+    if "\n" not in flat and len(flat) + indent <= width:
         return flat
     pad = " " * inner
     return open_ + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + close

@@ -50,10 +50,11 @@ def same(one: Layer, other: Layer) -> bool:
 def label(tree: Layer) -> str:
     """A few words for lists: `mlp 784-256-10` for a plain perceptron, else the class and the number of layers."""
     leaves = [layer for _, layer in tree.walk() if layer.kind != SEQUENTIAL]
-    linear = [layer for layer in leaves if layer.kind in ("Linear", "LazyLinear")]
+    linear_kinds = {"Linear", "LazyLinear"}
+    linear = [layer for layer in leaves if layer.kind in linear_kinds]
     between = {"Flatten", "Dropout", "Identity", "BatchNorm1d", "LazyBatchNorm1d", "LayerNorm"}
     activations = {"ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "Mish", "Softplus"}
-    if linear and all(layer in linear or layer.kind in between | activations for layer in leaves):
+    if linear and {layer.kind for layer in leaves} <= linear_kinds | between | activations:
         first = linear[0].argument("in_features")
         widths = [
             str(first) if first is not None else "?",

@@ -45,7 +45,9 @@ def is_chosen(block: DeviceBlock, chosen: str) -> bool:
 
 def draw(view: DeviceList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
     body: list[Line] = []
+    starts = []
     for i, block in enumerate(view.blocks):
+        starts.append(len(body))
         here = glyphs.point if i == view.cursor else "  "
         mark = "  for the next run" if is_chosen(block, view.chosen) else ""
         body.append([(here, STRONG), (f"{block.key:<7}", STRONG), (text.safe(block.name, 80), PLAIN), (mark, GOOD)])
@@ -62,6 +64,9 @@ def draw(view: DeviceList, cells: int, rows: int, glyphs: Glyphs, focused: bool 
         body.append([])
     if view.reason:
         body += [rule("GPU"), [(text.safe(view.reason, 300), WARN)]]
+    if view.cursor < len(starts):  # keep the whole block under the cursor in view
+        end = starts[view.cursor + 1] if view.cursor + 1 < len(starts) else len(body)
+        body = body[max(0, min(starts[view.cursor], end - (rows - 2))) :] if end > rows - 2 else body
     auto = "auto" in (view.chosen, view.chosen or "auto")
     fact: Line = [
         ("next run: " + ("auto (the GPU with most free memory, else cpu)" if auto else text.safe(view.chosen, 50)), DIM)

@@ -6,6 +6,7 @@ from mlptui.core.text import safe
 from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, Glyphs, Line, panel, rule
 
 LABEL = 19
+VALUE = 22
 WIDE = 120
 
 
@@ -31,18 +32,13 @@ class FormView:
     start_key: str = "r"
 
 
-def value_width(cells: int) -> int:
-    return 22 if cells < 150 else 40
-
-
 def draw(view: FormView, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
     """The form; from 120 cells on what will run stands beside it."""
     side = min(64, cells * 2 // 5) if cells >= WIDE else 0
     main = cells - side
-    wide = value_width(cells)
     count = sum(bool(row.error) for row in view.rows) + len(view.problems)
     fact: Line = [(f"{count} to mend", BAD)] if count else [(view.start_key, STRONG), (" starts the run", DIM)]
-    body: list[Line] = [_row(row, i == view.cursor, wide, glyphs) for i, row in enumerate(view.rows)]
+    body: list[Line] = [_row(row, i == view.cursor, VALUE, glyphs) for i, row in enumerate(view.rows)]
     here = view.rows[view.cursor]
     told = view.problems or ((here.error,) if here.error else (_told(here),))
     fits = rows - 3 - len(told)

@@ -104,6 +104,8 @@ class TrainScreen(AreaScreen):
             return
 
         def done(update: Update | None, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(f"the run cannot be read: {error!r}", bad=True))
             if update is None or view is not self.live.view:
                 return
             view.take(update)

@@ -109,7 +109,7 @@ class FormCanvas(CursorCanvas):
     def _place_editor(self) -> None:
         left = 2 + 2 + form.LABEL
         main = self.size.width - (min(64, self.size.width * 2 // 5) if self.size.width >= form.WIDE else 0)
-        wide = main - left - 2 if self.path == "architecture" else form.value_width(self.size.width)
+        wide = main - left - 2 if self.path == "architecture" else form.VALUE
         self.editor.styles.offset = (left, 1 + self.cursor - self.first)
         self.editor.styles.width = wide
 

@@ -1,0 +1,74 @@
+"""Make the pictures in assets/ from the real program: a real run on the sample, seen on its screens.
+
+Run as `make screenshots`; takes about half a minute.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "assets"
+
+
+async def take(home: Path) -> None:
+    from mlptui.store import paths, rundir, settings
+    from mlptui.tui.app import MlptuiApp
+
+    places = paths.find()
+    for size, suffix in (((80, 24), "80x24"), ((160, 45), "160x45")):
+        app = MlptuiApp(places, settings.Settings())
+        async with app.run_test(size=size) as pilot:
+
+            async def shot(name: str, app: MlptuiApp = app, suffix: str = suffix) -> None:
+                svg = app.export_screenshot(title="mlptui")
+                (ASSETS / f"{name}-{suffix}.svg").write_text(svg)
+
+            async def wait(seconds: float, pilot=pilot) -> None:  # type: ignore[no-untyped-def]
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    await pilot.pause(0.05)
+
+            await wait(0.5)
+            app.desk.tell("")
+            await shot("form")
+            await pilot.press("5")
+            await wait(1.0)
+            await shot("runs")
+            app.action_area("train")
+            app.train_screen.watch_run(rundir.all_runs(places)[0])
+            await wait(3.0)
+            app.desk.tell("")
+            await shot("train")
+            await pilot.press("7")
+            await wait(2.5)
+            await shot("devices")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLPTUI_HOME"] = folder
+        from mlptui.cli.main import main as mlptui
+
+        ASSETS.mkdir(exist_ok=True)
+        assert mlptui(["train", "--epochs", "5", "--wait"]) == 0
+        assert mlptui(["train", "--epochs", "3", "--wait", "--optimizer", "adam", "--name", "with adam"]) == 0
+        assert mlptui(["train", "--epochs", "2000", "--detach", "--schedule", "cosine"]) == 0
+        from mlptui.store import paths, rundir
+
+        run = rundir.all_runs(paths.find())[0]
+        while run.state().epoch < 30:
+            time.sleep(0.1)
+        try:
+            asyncio.run(take(Path(folder)))
+        finally:
+            mlptui(["runs", "stop", run.id])
+            while run.verdict().trainer_alive:
+                time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
