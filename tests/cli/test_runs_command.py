@@ -16,6 +16,7 @@ from process.trainers import Zygote, events, eventually, make_run, recipe, step_
 from mlptui.core.events import Kind
 from mlptui.core.status import Status
 from mlptui.store import checkpoints, paths, rundir
+from mlptui.store import state as states
 from mlptui.store.rundir import Run
 
 Command = Callable[..., Any]
@@ -149,6 +150,8 @@ def test_a_finished_run_is_shown_followed_and_removed(mlptui: Command, trainers:
 
 def test_removing_asks_and_only_yes_removes(mlptui: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(recipe())
+    assert mlptui("runs", "remove", "last", "--yes").code == 1, "a run that is starting was removed"
+    states.write(run.state_file, run.state().but(status=Status.FINISHED, pid=1))
 
     class Person(io.StringIO):
         def isatty(self) -> bool:

@@ -1,5 +1,6 @@
 """Checkpoints: what was damaged is never used, and what is kept is what the recipe says."""
 
+import errno
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import pytest
 from safetensors.numpy import load as load_tensors
 from tensors import tensor_file, with_header
 
-from mlptui.core.errors import CheckpointError
+from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.store import checkpoints, sealed
 from mlptui.store.checkpoints import HEADER_LIMIT, TENSOR_LIMIT, check_tensor_header, commit, listed, newest_verified, prune
 
@@ -165,7 +166,6 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 
 HOSTILE_MANIFESTS: dict[str, Any] = {
-    "newer": manifest(format=2),
     "format no number": manifest(format="x"),
     "format infinite": manifest(format=float("inf")),
     "step missing": {k: v for k, v in manifest().items() if k != "step"},
@@ -272,12 +272,28 @@ def test_a_hostile_tensor_file_is_refused_at_once(tmp_path: Path, name: str) -> 
         check_tensor_header(HOSTILE_HEADERS[name], "x.safetensors")
     assert time.process_time() - started < 1
     assert str(caught.value).startswith("x.safetensors is refused: ") and len(str(caught.value)) < 300
-    commit(tmp_path, 1, {"x.safetensors": HOSTILE_HEADERS[name]}, {})
-    assert newest_verified(tmp_path)[0] is None
+    with pytest.raises(StorageError, match="could not be read back"):
+        commit(tmp_path, 1, {"x.safetensors": HOSTILE_HEADERS[name]}, {})
+    assert list(tmp_path.iterdir()) == []
+    forge(tmp_path, {"x.safetensors": HOSTILE_HEADERS[name]})
+    found, passed = newest_verified(tmp_path)
+    assert found is None and passed[0].startswith("step-0000000001 is damaged: x.safetensors is refused")
+
+
+def forge(parent: Path, files: dict[str, bytes]) -> None:
+    """A checkpoint as another program could make it: sealed, with right checksums, and with any content."""
+    import hashlib
+
+    entries = {name: {"size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for name, d in files.items()}
+    folder = parent / "step-0000000001"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "checkpoint.json").write_bytes(sealed.document({"format": 1, "step": 1, "files": entries}))
 
 
 def test_the_number_of_tensors_is_bounded() -> None:
-    with pytest.raises(CheckpointError, match="more than 20,000 tensors"):
+    with pytest.raises(CheckpointError, match="more than 100,000 tensors"):
         check_tensor_header(HOSTILE_HEADERS["too many tensors"], "x")
 
 
@@ -388,3 +404,25 @@ def test_the_manifest_is_plain_json_for_other_tools(tmp_path: Path) -> None:
     plain = json.loads((folder / "checkpoint.json").read_text())
     assert plain["files"]["model.safetensors"]["size"] == (folder / "model.safetensors").stat().st_size
     assert sealed.read_document((folder / "checkpoint.json").read_bytes(), "it")["step"] == 1
+
+
+def test_a_checkpoint_of_a_newer_version_is_neither_damaged_nor_passed_over(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    folder = tmp_path / "step-0000000002"
+    folder.mkdir()
+    (folder / "checkpoint.json").write_bytes(sealed.document(manifest(format=2)))
+    with pytest.raises(StorageError, match="made by a newer mlptui"):
+        newest_verified(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
+def test_a_disk_that_does_not_answer_now_does_not_make_a_checkpoint_damaged(tmp_path, monkeypatch, number) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+
+    def refused(path: Path, limit: int) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("mlptui.store.atomic.read_regular", refused)
+    with pytest.raises(StorageError, match="cannot be read now"):
+        newest_verified(tmp_path)

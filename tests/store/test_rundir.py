@@ -13,6 +13,7 @@ from mlptui.core.errors import RunError, StorageError
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.status import Status
 from mlptui.store import rundir
+from mlptui.store import state as states
 from mlptui.store.lock import RunLock
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run, all_runs, create, find, remove, restore
@@ -21,6 +22,13 @@ NAMES = [
     "fashion mlp", "", ".", "..", "../../etc", "/etc/passwd", "a" * 5000, "\x1b[2J", "a\nb", "[/]", "日本", "\ud800",
     "-rf", "a\0b", "CON", "~", "%s", "last",
 ]  # fmt: skip
+
+
+def ended(run: Run) -> Run:
+    """The run as a trainer leaves it."""
+    if run.state_file.exists():
+        states.write(run.state_file, run.state().but(status=Status.FINISHED, pid=1))
+    return run
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,11 +107,11 @@ def test_a_run_of_the_same_name_and_second_is_never_harmed(paths: Paths, monkeyp
 def test_a_removed_run_comes_back_as_it_was(paths: Paths) -> None:
     run = create(paths, Recipe(), "x", "m")
     (run.checkpoints / "file").write_text("weights")
-    place = remove(paths, run)
+    place = remove(paths, ended(run))
     assert all_runs(paths) == [] and not run.folder.exists()
     assert restore(paths, place) == run
     assert all_runs(paths) == [run] and (run.checkpoints / "file").read_text() == "weights"
-    place = remove(paths, run)
+    place = remove(paths, ended(run))
     rundir.discard(place)
     assert not place.exists()
     with pytest.raises(RunError, match=f"cannot bring back {run.id}: it is gone"):
@@ -112,7 +120,7 @@ def test_a_removed_run_comes_back_as_it_was(paths: Paths) -> None:
 
 def test_a_run_that_is_there_again_is_not_replaced(paths: Paths) -> None:
     run = create(paths, Recipe(), "x", "m")
-    place = remove(paths, run)
+    place = remove(paths, ended(run))
     run.folder.mkdir()
     (run.folder / "new").write_text("x")
     with pytest.raises(RunError, match="exists again; it was not replaced"):
@@ -134,31 +142,31 @@ def test_a_run_that_is_trained_is_not_removed(paths: Paths) -> None:
     pid = fork(work)
     os.read(told, 1)
     with pytest.raises(RunError, match="is still being trained; stop it first"):
-        remove(paths, run)
+        remove(paths, ended(run))
     assert run.folder.is_dir()
     os.close(leave)
     assert exit_code(pid) == 0
     for fd in (told, tell, wait):
         os.close(fd)
-    assert remove(paths, run).is_dir()
+    assert remove(paths, ended(run)).is_dir()
 
 
 def test_a_run_whose_lock_cannot_be_asked_is_not_removed(paths: Paths) -> None:
     run = create(paths, Recipe(), "x", "m")
     run.lock_file.symlink_to("/nowhere")
     with pytest.raises(RunError, match="its lock cannot be read"):
-        remove(paths, run)
+        remove(paths, ended(run))
     assert run.folder.is_dir()
 
 
 def test_the_same_run_can_be_removed_twice(paths: Paths) -> None:
     run = create(paths, Recipe(), "x", "m")
-    first = remove(paths, run)
+    first = remove(paths, ended(run))
     run.folder.mkdir()
-    second = remove(paths, run)
+    second = remove(paths, ended(run))
     assert first != second and first.is_dir() and second.is_dir()
     with pytest.raises(RunError, match="it is gone"):
-        remove(paths, run)
+        remove(paths, ended(run))
 
 
 def test_the_tail_of_the_log_is_safe_and_short(paths: Paths) -> None:

@@ -271,7 +271,8 @@ class Conductor:
     def _stopped(self) -> tuple[Status, str]:
         self.recorder.show(doing="saving")
         why = f"asked by {self.stop.why}"
-        if not self.keeper.ensure(self.session, "stop"):
+        saved = self.recorder.gone or self.keeper.ensure(self.session, "stop")  # a folder that is gone takes no checkpoint
+        if not saved:
             return Status.FAILED, f"stopped ({why}), but the checkpoint could not be saved: {self.keeper.problem}"
         self.recorder.event(Kind.STOPPED, self.session.progress.step, reason=why)
         return Status.STOPPED, why
