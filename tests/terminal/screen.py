@@ -50,6 +50,7 @@ class Terminal:
             timeout=60,
             cwd=str(home),
         )
+        self.child.delaybeforesend = None  # pexpect waits 50 ms before each key otherwise
 
     @property
     def pid(self) -> int:
