@@ -71,7 +71,8 @@ class Conductor:
 
         def make(part: Any) -> batches.Batches:
             images, labels = torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels.copy())
-            return batches.make(images, labels, self.device, recipe.batch_size, recipe.seed, self.normalise, free)
+            room = device.free_memory(self.device)  # anew: the parts before may lie on the device already
+            return batches.make(images, labels, self.device, recipe.batch_size, recipe.seed, self.normalise, room)
 
         optimizer = optimisers.make(recipe.optimizer, model.parameters(), self.device)
         valid = make(splits.valid) if splits.valid else None
@@ -227,7 +228,11 @@ class Conductor:
         if now - self._snapshot_at < 100 * self._snapshot_cost:
             return
         if self.session.finite():
-            self._snapshot = self.session.capture()
+            self._snapshot = None  # first, so that two copies never stand beside the model
+            try:
+                self._snapshot = self.session.capture()
+            except torch.OutOfMemoryError:
+                pass  # bookkeeping must not fail a run that fits; without a copy a divergence is not located
         self._snapshot_at = time.monotonic()
         self._snapshot_cost = self._snapshot_at - now
         self._fetched_at = min(self._fetched_at, now)
@@ -280,7 +285,7 @@ class Conductor:
     def _diverged(self, step: int) -> tuple[Status, str]:
         self.recorder.show(doing="looking for the layer that diverged")
         self.keeper.wait()
-        what = "the weights were not finite from the start"
+        what = "not located: there was no copy of finite weights to replay from"
         if self._snapshot:
             found = divergence.locate(self.session, self._snapshot, step)
             what = found.what

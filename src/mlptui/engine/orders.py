@@ -44,8 +44,9 @@ class Orders:
             self.recorder.show(status=Status.PAUSED)
             while self.paused and not self.steps_allowed and not self._stopping:
                 time.sleep(PAUSED_POLL)
+                before, now = now, time.monotonic()
+                self._idle += now - before
                 self._attend(flush)
-            self._idle += time.monotonic() - now
             self.recorder.show(status=Status.PAUSED if self.paused else Status.RUNNING)
         self.steps_allowed = max(0, self.steps_allowed - 1)
         return not self._stopping

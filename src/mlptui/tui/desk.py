@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from mlptui.core import text
-from mlptui.core.errors import MlptuiError
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.background import Background
 from mlptui.tui.keys import Key
 from mlptui.tui.render.cells import Glyphs
-from mlptui.tui.run_view import RunView
 
 
 @dataclass
@@ -40,15 +38,6 @@ class Desk:
     def tell(self, notice: str, bad: bool = False) -> None:
         self.notice, self.notice_bad = text.safe(notice, 300), bad
         self.changed()
-
-    def base_rate(self, view: RunView) -> float | None:
-        """The learning rate that a command changes: the last one set, else the recipe's."""
-        if view.base_rate is not None:
-            return view.base_rate
-        try:
-            return view.run.recipe().optimizer.lr
-        except MlptuiError:
-            return None
 
 
 class Host(Protocol):

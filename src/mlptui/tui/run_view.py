@@ -29,6 +29,8 @@ class RunView:
         self._forget_rows()
         self._newest_at: float | None = None
         self._rate: float | None = None
+        self.asked_rate: float | None = None
+        self.recipe_rate: float | None = None
         self._shown_at = -math.inf
         self._shown: tuple[list[Event], list[Event]] = ([], [])
         self._rows_read = 0
@@ -53,8 +55,8 @@ class RunView:
 
     @property
     def base_rate(self) -> float | None:
-        """The learning rate that was set last; None where none was."""
-        return self._rate
+        """The learning rate that a command changes: one asked for and not answered yet, the last one set, the recipe's."""
+        return self.asked_rate or self._rate or self.recipe_rate
 
     def take(self, update: Update) -> None:
         if update.restarted:
@@ -70,6 +72,8 @@ class RunView:
         for event in update.events:
             if event.kind == Kind.KNOB:
                 self._rate = event.number("lr")
+            if event.kind == Kind.COMMAND and event["command"] == "set":
+                self.asked_rate = None
         if update.events:
             self._events = without_taken_back([*self._events, *update.events])
             self._epochs = [e for e in self._events if e.kind == Kind.EPOCH]

@@ -10,12 +10,17 @@ import signal
 from typing import Any
 
 from rich.segment import Segment
+from textual.app import ScreenStackError
 from textual.color import Color
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 from textual.filter import LineFilter
+from textual.message import Message
 
 from mlptui.core.text import ascii_only, safe
+
+BACKLOG = 64
 
 
 class SafeDriver(LinuxDriver):
@@ -31,6 +36,21 @@ class SafeDriver(LinuxDriver):
             self._app.call_later(self._app.exit)
         finally:
             module.getincrementaldecoder = original
+
+    def process_message(self, message: Message) -> None:
+        """Drop keys while more wait than a person can have typed, so that the viewer answers at once after a flood."""
+        if isinstance(message, Key) and self._waiting() > BACKLOG:
+            return
+        super().process_message(message)
+
+    def _waiting(self) -> int:
+        """Messages before the app, its screen and the focused widget. Each is read once: this is not their thread."""
+        try:
+            screen = self._app.screen
+            pumps = (self._app, screen, screen.focused)
+        except ScreenStackError:
+            return 0
+        return sum(pump.message_queue_size for pump in pumps if pump is not None)
 
 
 def _tolerant(encoding: str) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
+from mlptui.core.errors import MlptuiError
 from mlptui.store.follow import Follower, Update
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
@@ -114,4 +115,16 @@ class TrainScreen(AreaScreen):
             if update.more:
                 self._poll()
 
-        host(self).background["watch"].submit(follower.poll, done)
+        def look() -> Update:
+            if view.recipe_rate is None:
+                view.recipe_rate = _recipe_rate(view.run)
+            return follower.poll()
+
+        host(self).background["watch"].submit(look, done)
+
+
+def _recipe_rate(run: Run) -> float | None:
+    try:
+        return run.recipe().optimizer.lr
+    except MlptuiError:
+        return None

@@ -73,10 +73,12 @@ class LiveCanvas(Canvas, can_focus=True):
         self._send("step", 1, "one step")
 
     def action_rate(self, factor: float) -> None:
-        present = host(self).desk.base_rate(self.view) if self.view else None
-        if present is None:
+        present = self.view.base_rate if self.view else None
+        if self.view is None or present is None:
             self.post_message(Noticed("the learning rate is not known yet", bad=True))
             return
+        if self.view.verdict.trainer_alive:
+            self.view.asked_rate = present * factor
         self._send("set", present * factor, f"learning rate {rate(present)} -> {rate(present * factor)}")
 
     def action_log(self) -> None:
