@@ -25,7 +25,6 @@ class Progress:
     samples: int = 0
     best_loss: float = math.inf
     best_accuracy: float = -1.0
-    best_step: int = 0
     bad_epochs: int = 0
     trained_seconds: float = 0.0
     epoch_seconds: float = 0.0

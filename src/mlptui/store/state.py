@@ -40,7 +40,6 @@ class State:
     model: str = ""
     parameters: int | None = None
     device: str = ""
-    device_index: int | None = None
     threads: int | None = None
     matmul: str = ""
     precision: str = ""

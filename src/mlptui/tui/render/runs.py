@@ -68,7 +68,6 @@ class RunList:
     filter: str = ""
     total: int = 0
     loaded: bool = True
-    note: str = ""
 
 
 def draw(view: RunList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
@@ -90,7 +89,7 @@ def draw(view: RunList, cells: int, rows: int, glyphs: Glyphs, focused: bool = T
             body.append([(written[: wide[0]], status(row.status, glyphs)[1]), (written[wide[0] :], PLAIN)])
     body += [[]] * (rows - 3 - len(body))
     chosen = view.rows[view.cursor] if view.cursor < len(view.rows) else None
-    last = view.note or (f"{chosen.id}  {text.safe(chosen.reason or chosen.data, 200)}" if chosen else "")
+    last = f"{chosen.id}  {text.safe(chosen.reason or chosen.data, 200)}" if chosen else ""
     body.append([(last, DIM)])
     return panel(title, fact, body, (cells, rows), glyphs, focused)
 

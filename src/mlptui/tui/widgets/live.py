@@ -43,12 +43,16 @@ class LiveCanvas(Canvas, can_focus=True):
 
     # keys
 
+    def _takes_commands(self) -> bool:
+        """Whether a command would be answered: a trainer that has written its end lives on for a moment, deaf."""
+        return self.view is not None and self.view.verdict.trainer_alive and self.view.status.live
+
     def _send(self, command: str, value: float | None, said: str) -> None:
         """Put a command before the run; its answer comes as an event."""
         view = self.view
         if view is None:
             return
-        if not view.verdict.trainer_alive:
+        if not self._takes_commands():
             self.post_message(Noticed(f"the run is {view.status}; {said} needs a live one", bad=True))
             return
         run = view.run
@@ -77,7 +81,7 @@ class LiveCanvas(Canvas, can_focus=True):
         if self.view is None or present is None:
             self.post_message(Noticed("the learning rate is not known yet", bad=True))
             return
-        if self.view.verdict.trainer_alive:
+        if self._takes_commands():
             self.view.asked_rate = present * factor
         self._send("set", present * factor, f"learning rate {rate(present)} -> {rate(present * factor)}")
 
@@ -89,7 +93,7 @@ class LiveCanvas(Canvas, can_focus=True):
         self._send("checkpoint", None, "a checkpoint")
 
     def action_stop(self) -> None:
-        if not self.view or not self.view.verdict.trainer_alive:
+        if self.view is None or not self._takes_commands():
             self._send("stop", None, "stop")
             return
 
