@@ -102,6 +102,11 @@ class MlptuiApp(App[int]):
         if problem:
             self._tell(problem, bad=True)
 
+    @property
+    def bytes_sent(self) -> int:
+        """What the terminal was sent since the start, in bytes."""
+        return getattr(self._driver, "sent", 0)
+
     # the frame
 
     def _refresh_bars(self) -> None:

@@ -47,6 +47,7 @@ class Host(Protocol):
     desk: Desk
     background: dict[str, Background]
     paths: Paths
+    bytes_sent: int
 
 
 def host(widget: Any) -> Host:

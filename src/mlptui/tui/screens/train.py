@@ -14,6 +14,7 @@ from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed
 from mlptui.tui.run_view import RunView
 from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.terminal import Pace
 from mlptui.tui.widgets.form import FormCanvas
 from mlptui.tui.widgets.live import LiveCanvas
 
@@ -33,6 +34,7 @@ class TrainScreen(AreaScreen):
         self._state, self._sizes = state, train_sizes
         self._follower: Follower | None = None
         self._ticks = 0
+        self._pace = Pace()
 
     def body(self) -> Iterable[Widget]:
         yield FormCanvas(self._state, self._sizes)
@@ -110,7 +112,7 @@ class TrainScreen(AreaScreen):
             if update is None or view is not self.live.view:
                 return
             view.take(update)
-            if self.is_current:
+            if self.is_current and (self._pace.due(host(self).bytes_sent) or not view.status.live):
                 self.live.redraw()
             if update.more:
                 self._poll()

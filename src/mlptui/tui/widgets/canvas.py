@@ -12,6 +12,8 @@ from textual.widget import Widget
 from mlptui.tui.desk import host
 from mlptui.tui.render.cells import ROLES, Glyphs, Line
 
+NEAR = 12  # unchanged cells that cost less to send again than to jump over (a move and a style are about 20 bytes)
+
 
 class Canvas(Widget):
     """Subclasses give their lines in `draw`; `redraw` shows what became different since the last time."""
@@ -53,9 +55,8 @@ class Canvas(Widget):
             self.refresh()
             return
         for y, (old, new) in enumerate(zip(before, strips, strict=True)):
-            span = _changed(old, new)
-            if span:
-                self.refresh(Region(span[0], y, span[1] - span[0], 1))
+            for start, end in changed_spans(old, new):
+                self.refresh(Region(start, y, end - start, 1))
 
     def render_line(self, y: int) -> Strip:
         if y >= len(self._strips):
@@ -90,18 +91,22 @@ class Canvas(Widget):
         return self._styles_by_role[role]
 
 
-def _changed(old: Strip, new: Strip) -> tuple[int, int] | None:
-    """The first and the one after the last cell that differ; None where the lines are equal."""
+def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:
+    """The spans of cells that differ, each by its first cell and the one after its last; near ones are one."""
     if old == new:
-        return None
+        return []
     one, two = _cells(old), _cells(new)
-    if len(one) != len(two):
-        return 0, max(old.cell_length, new.cell_length)
-    first = next(i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b)
-    last = next(i for i in range(len(one) - 1, -1, -1) if one[i] != two[i])
-    if old.cell_length != len(one) or new.cell_length != len(two):
-        return 0, max(old.cell_length, new.cell_length)
-    return first, last + 1
+    if len(one) != len(two) or old.cell_length != len(one) or new.cell_length != len(two):
+        return [(0, max(old.cell_length, new.cell_length))]
+    spans: list[tuple[int, int]] = []
+    for i, (a, b) in enumerate(zip(one, two, strict=True)):
+        if a == b:
+            continue
+        if spans and i - spans[-1][1] < NEAR:
+            spans[-1] = (spans[-1][0], i + 1)
+        else:
+            spans.append((i, i + 1))
+    return spans
 
 
 def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
