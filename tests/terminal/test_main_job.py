@@ -195,7 +195,7 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal) -
         stream = bytes(b for b in noise.randbytes(2048) if b not in forbidden)
         viewer.child.send(stream)
         viewer.read(0.05)
-    viewer.read(1.0)
+    viewer.wait_until_quiet()
     assert viewer.child.isalive()
     for _ in range(3):
         viewer.press("\x1b")
