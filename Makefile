@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV = $$(command -v uv || echo $(BIN)/uv)
 BACKEND := $(if $(TORCH),--torch-backend=$(TORCH))
 
-.PHONY: run setup test check tests package bench screenshots clean
+.PHONY: run setup test check tests faults package bench screenshots clean
 
 run: $(VENV)/.ready
 	@exec $(BIN)/mlptui $(ARGS)
@@ -32,6 +32,10 @@ package: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# the fault matrix at its full counts; takes hours: make faults ARGS=tests/terminal
+faults: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest --campaign $(ARGS)
 
 screenshots: $(VENV)/.ready-dev
 	$(BIN)/python tools/screenshots.py

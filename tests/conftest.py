@@ -1,6 +1,7 @@
 """What every test gets: a home of its own, and nothing of the machine that it runs on."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,26 @@ import pytest
 from mlptui.store import paths as places
 from mlptui.store.paths import Paths
 
+Counts = Callable[[int, int], int]
 LEAKY = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES", "CUDA_VISIBLE_DEVICES")
 ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "fashion-mnist"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaign", action="store_true", help="repeat what hunts for rare faults at its full counts (hours)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--campaign"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0), append=False)
+
+
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> Counts:
+    """`counts(usual, full)`: how often a test repeats, `full` with --campaign."""
+    campaign = request.config.getoption("--campaign")
+    return lambda usual, full: full if campaign else usual
 
 
 @pytest.fixture(autouse=True)

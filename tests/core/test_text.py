@@ -230,3 +230,15 @@ def test_cut_text_fits_its_cells(payload: str, cells: int) -> None:
     assert text.width(shown) <= cells
     assert shown == payload or (cells == 0 and shown == "") or (shown.endswith("…") and payload.startswith(shown[:-1]))
     assert (shown == payload) == (text.width(payload) <= cells)
+
+
+def test_no_random_text_gets_a_control_character_through(counts) -> None:
+    """Row 28 of the fault matrix: random code points, mostly from the ranges that harm."""
+    import random
+
+    dice = random.Random(28)
+    harmful = [*range(0x20), *range(0x7F, 0xA0), 0xAD, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+    for _ in range(counts(20_000, 1_000_000)):
+        points = (dice.choice(harmful) if dice.random() < 0.5 else dice.randrange(0x110000) for _ in range(dice.randrange(24)))
+        shown = text.safe("".join(map(chr, points)))
+        assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in shown), ascii(shown)

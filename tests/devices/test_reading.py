@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from mlptui.devices import cpu, gpu
 
@@ -101,3 +104,30 @@ def test_a_process_may_be_held_to_fewer_threads() -> None:
     program = "import os\nfrom mlptui.devices import cpu\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
     done = subprocess.run([sys.executable, "-c", program + "print(cpu.usable_threads())"], capture_output=True, check=True)
     assert done.stdout.strip() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, None),
+        ({"": "max 100000"}, None),
+        ({"": "150000 100000"}, 2),
+        ({"box/job": "max 100000", "box": "100000 100000"}, 1),
+        ({"box/job": "50000 100000", "box": "400000 100000"}, 1),
+        ({"box/job": "nonsense", "box": "1000"}, None),
+        ({"box/job": "100000 0"}, None),
+        ({"other": "100000 100000"}, None),
+    ],
+)
+def test_a_containers_cpu_quota_bounds_the_threads(tmp_path: Path, limits: dict[str, str], expected: int | None) -> None:
+    cgroups, own = tmp_path / "cgroup", tmp_path / "own"
+    for name, text in limits.items():
+        (cgroups / name).mkdir(parents=True, exist_ok=True)
+        (cgroups / name / "cpu.max").write_text(text + "\n")
+    own.write_text("1:cpu:/\n0::/box/job\n")
+    allowed = len(os.sched_getaffinity(0))
+    assert cpu.usable_threads(cgroups, own) == (allowed if expected is None else min(allowed, expected))
+
+
+def test_without_control_groups_the_affinity_counts(tmp_path: Path) -> None:
+    assert cpu.usable_threads(tmp_path, tmp_path / "missing") == len(os.sched_getaffinity(0))

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from process.trainers import Zygote, events, make_run, outcome, recipe, rows_without_wall
+from process.trainers import Zygote, events, eventually, make_run, outcome, recipe, rows_without_wall, until_step
 
 from mlptui.core.events import Kind, without_taken_back
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
+from mlptui.devices.cpu import usable_threads
+from mlptui.launch import begin, trainer
 from mlptui.store import checkpoints, host
 from mlptui.store.rundir import Run
 
@@ -69,7 +71,7 @@ def assert_whole(run: Run) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_that_is_killed_at_random_moments_ends_bit_identical_and_loses_no_checkpoint(
-    name: str, trainers: Zygote
+    name: str, trainers: Zygote, counts: Callable[[int, int], int]
 ) -> None:
     straight = make_run(wanted_recipe(name))
     assert trainers.wait(trainers.spawn(straight)) == 0
@@ -95,7 +97,31 @@ def test_a_run_that_is_killed_at_random_moments_ends_bit_identical_and_loses_no_
         return killed
 
     with ThreadPoolExecutor(2) as both_cores:
-        assert sum(both_cores.map(survive, range(RUNS))) >= 3 * RUNS
+        runs = counts(RUNS, 500)
+        assert sum(both_cores.map(survive, range(runs))) >= 3 * runs
+
+
+@pytest.mark.skipif(usable_threads() < 2, reason="this machine gives one processor only")
+def test_with_two_threads_in_processes_of_their_own_a_killed_run_ends_bit_identical_too() -> None:
+    def wanted() -> Recipe:
+        net = "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, 10))"
+        return recipe(
+            architecture=net, threads=2, batch_size=250, epochs=40, optimizer__momentum=0.9, checkpoints__every_steps=5
+        )
+
+    straight, killed = make_run(wanted()), make_run(wanted())
+    for run in (straight, killed):
+        trainer.start(run, {})
+    until_step(killed, 100)
+    os.kill(killed.state().pid, signal.SIGKILL)
+    eventually(lambda: killed.verdict().status is Status.KILLED, "the death of the trainer")
+    begin.resume(killed, {})
+    for run in (straight, killed):
+        eventually(lambda run=run: run.verdict().status is Status.FINISHED, "the end of the run", 120)
+    assert killed.state().threads == 2
+    assert [e["exact"] for e in events(killed, Kind.RESUMED)] == [True]
+    assert outcome(killed) == outcome(straight)
+    assert rows_without_wall(killed) == rows_without_wall(straight)
 
 
 @pytest.mark.parametrize("act", [lambda step: {"step": step}, lambda step: {"call": 40 * step}], ids=["step", "call"])

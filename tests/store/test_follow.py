@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -156,3 +158,43 @@ def test_what_is_damaged_is_counted(paths: Paths) -> None:
     steps.file.append(b"x" * ROW_SIZE)
     steps.file.close()
     assert Follower(run).poll().damaged == 2
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from mlptui.store.eventlog import EventWriter
+from mlptui.store.steps import Row, StepWriter
+folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
+steps, events = StepWriter(folder / "steps.bin"), EventWriter(folder / "events.jsonl")
+end, step = time.monotonic() + seconds, 0
+while time.monotonic() < end:
+    batch = [Row(step + i, float(step + i), 0.1, 0.5, 0.5, 0.25, 1) for i in range(1, 21)]
+    step += 20
+    steps.write(batch)
+    events.write("warning", step, message="x" * (step % 3000))
+    time.sleep(0.01)
+print(step)
+"""
+
+
+def test_a_reader_beside_a_writer_of_2000_rows_a_second_sees_each_record_once_and_whole(tmp_path: Path, counts) -> None:
+    """Row 27 of the fault matrix."""
+    run = Run(tmp_path)
+    states.write(run.state_file, State(run=run.id, status=Status.RUNNING))
+    words = [sys.executable, "-c", WRITER, str(tmp_path), str(counts(3, 3600))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as writer:
+        follower, last, told = Follower(run), 0, 0
+        while True:
+            ended = writer.poll() is not None
+            update = follower.poll()
+            assert not update.restarted and not update.damaged
+            assert [r.step for r in update.rows] == list(range(last + 1, last + 1 + len(update.rows)))
+            assert all(r.wall == r.step for r in update.rows)
+            assert all(len(str(e["message"])) == e.step % 3000 for e in update.events)
+            assert [e.step for e in update.events] == list(range(told + 20, told + 20 + 20 * len(update.events), 20))
+            last, told = last + len(update.rows), told + 20 * len(update.events)
+            if ended and not update.more and not update.rows and not update.events:
+                break
+        assert writer.stdout
+        assert last == told == int(writer.stdout.read()) > 0

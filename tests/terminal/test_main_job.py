@@ -181,7 +181,7 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal) -> None:
+def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal, counts) -> None:
     import random
 
     viewer = terminal()
@@ -191,10 +191,11 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal) -
     for byte in range(256):
         if byte not in forbidden:
             viewer.child.send(bytes([byte]))
-    for _ in range(20):
-        stream = bytes(b for b in noise.randbytes(2048) if b not in forbidden)
-        viewer.child.send(stream)
-        viewer.read(0.05)
+    for _ in range(counts(20, 1000)):
+        stream = bytes(b for b in noise.randbytes(counts(2048, 65_536)) if b not in forbidden)
+        for start in range(0, len(stream), 2048):  # a terminal takes no more than a page before somebody reads its answer
+            viewer.child.send(stream[start : start + 2048])
+            viewer.read(0.05)
     viewer.wait_until_quiet()
     assert viewer.child.isalive()
     for _ in range(3):
@@ -204,16 +205,34 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal) -
     viewer.wait_for("[5 Runs]", 3)
 
 
-def test_a_resize_storm_leaves_a_usable_screen(terminal) -> None:
+def test_a_resize_storm_leaves_a_usable_screen(terminal, counts) -> None:
     viewer = terminal()
     viewer.wait_for("new run")
-    for i in range(60):
+    for i in range(counts(200, 10_000)):
         viewer.child.setwinsize(1 + i % 30, 1 + (i * 7) % 120)
         viewer.read(0.01)
     viewer.child.setwinsize(24, 80)
     viewer.screen.resize(24, 80)
     viewer.press("5")
     viewer.wait_for(lambda text: "[5 Runs]" in text and "no runs yet" in text, 10)
+
+
+def test_a_terminal_that_does_not_read_stops_neither_the_run_nor_the_viewer(terminal, home, monkeypatch) -> None:
+    run = start_long_run(home, monkeypatch)
+    viewer = terminal()
+    viewer.wait_for("esc watches it")
+    viewer.press("w")
+    viewer.wait_for("● running")
+    for _ in range(20):  # each changes the whole screen, and nobody reads: as after Ctrl-S
+        viewer.press("5", "4")
+    for _ in range(3):
+        step = run.state().step
+        wait_until(lambda before=step: run.state().step > before + 20)
+    assert run.verdict().trainer_alive
+    assert viewer.child.isalive()
+    viewer.wait_until_quiet(0.4)
+    viewer.press("7")
+    viewer.wait_for("[7 Devices]", 10)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ async def test_devices_show_the_processor_and_enter_chooses_it(make_app, paths, 
         await pilot.press("enter")
         await settle(pilot, lambda: "for the next run" in screen_text(app))
         assert app.train_screen.form.recipe is not None and app.train_screen.form.recipe.device == "cpu"
-        assert preferences.read(paths.settings).device == "cpu"
+        await settle(pilot, lambda: preferences.read(paths.settings).device == "cpu")
         await pilot.press("enter")
         await settle(pilot, lambda: "for the next run" not in screen_text(app))
         assert app.train_screen.form.recipe.device == "auto"

@@ -1,5 +1,6 @@
 """The processor and memory, from /proc; where there is no /proc, what the standard library knows."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,36 @@ class CpuReader:
         )
 
 
-def usable_threads() -> int:
-    """Processors this process may run on."""
+def usable_threads(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Processors this process may use: by its affinity, and by the CPU quota of its control groups, rounded up."""
     try:
-        return len(os.sched_getaffinity(0))
+        processors = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
-        return os.cpu_count() or 1
+        processors = os.cpu_count() or 1
+    quota = _cpu_quota(cgroups, own)
+    return processors if quota is None else max(1, min(processors, math.ceil(quota)))
+
+
+def _cpu_quota(cgroups: Path, own: Path) -> float | None:
+    """The smallest CPU quota, in processors, of the control groups this process is in; None without one.
+
+    Version 2: `cpu.max` holds "QUOTA PERIOD" or "max PERIOD" (kernel documentation, cgroup-v2, "CPU Interface Files").
+    """
+    try:
+        path = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::")).strip("/")
+    except (OSError, StopIteration):
+        return None
+    here = cgroups / path
+    found = []
+    for folder in (here, *here.parents):
+        try:
+            quota, period = (folder / "cpu.max").read_text().split()
+            found.append(int(quota) / int(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            pass  # no such group, no limit there ("max"), or not a control group
+        if folder == cgroups:
+            break
+    return min(found, default=None)
 
 
 def _load() -> tuple[float, float, float] | None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -37,6 +37,14 @@ NICE = 10
 NOTICE_SECONDS = 6.0
 LOAD_INTERVAL = 2.0
 DEFAULT_THEME = "ansi-dark"
+
+
+class Started(NamedTuple):
+    """A trainer that was started, and what its host may do to it (empty: nothing known)."""
+
+    run: Run
+    pid: int
+    warning: str
 
 
 class MlptuiApp(App[int]):
@@ -83,7 +91,7 @@ class MlptuiApp(App[int]):
         loop = asyncio.get_running_loop()
         self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
         _be_nice()
-        for name in ("watch", "runs", "commands", "devices", "load"):
+        for name in ("watch", "runs", "commands", "devices", "load", "settings"):
             self.background[name] = Background(name, loop)
         if self.is_headless is False:
             terminal.end_on_signals(self)
@@ -193,9 +201,10 @@ class MlptuiApp(App[int]):
         recipe = message.recipe
         self._tell("starting the trainer ...")
 
-        def start() -> tuple[Run, int]:
+        def start() -> Started:
             settled = settle(self.paths, recipe)
-            return begin.begin(self.paths, settled, environment(settled.device))
+            run, pid = begin.begin(self.paths, settled, environment(settled.device))
+            return Started(run, pid, trainer.logout_warning())
 
         if not self.background["launch"].submit(start, self._started):
             self._tell("the start before is still under way", bad=True)
@@ -203,18 +212,18 @@ class MlptuiApp(App[int]):
     def on_resume_asked(self, message: ResumeAsked) -> None:
         run = message.run
 
-        def resume() -> tuple[Run, int]:
-            return run, begin.resume(run, environment(run.recipe().device))
+        def resume() -> Started:
+            return Started(run, begin.resume(run, environment(run.recipe().device)), trainer.logout_warning())
 
         if not self.background["launch"].submit(resume, self._started):
             self._tell("the start before is still under way", bad=True)
 
-    def _started(self, result: tuple[Run, int] | None, error: Exception | None) -> None:
-        if result is None:
+    def _started(self, started: Started | None, error: Exception | None) -> None:
+        if started is None:
             self._tell(str(error) if isinstance(error, MlptuiError) else f"not started: {error!r}", bad=True)
             return
-        run, pid = result
-        self._tell(trainer.logout_warning() or f"started as process {pid}; closing this viewer does not stop the run")
+        run, pid, warning = started
+        self._tell(warning or f"started as process {pid}; closing this viewer does not stop the run")
         self.train_screen.watch_run(run)
         self.background["launch"].submit(lambda: trainer.wait_until_ready(run, pid), self._is_ready)
 
@@ -265,10 +274,14 @@ class MlptuiApp(App[int]):
         if settings.problem:
             self._tell("not remembered: the settings file has a mistake, and writing would lose what it says", bad=True)
             return
-        try:
-            preferences.write(self.paths.settings, settings)
-        except (OSError, MlptuiError) as error:
-            self._tell(f"not remembered: {error}", bad=True)
+
+        def kept(_: None, error: Exception | None) -> None:
+            if error:
+                self._tell(f"not remembered: {error}", bad=True)
+            elif settings is not self.preferences:  # changed meanwhile
+                self._keep(self.preferences)
+
+        self.background["settings"].submit(lambda: preferences.write(self.paths.settings, settings), kept)
 
     def _print_error_renderables(self) -> None:
         """A mistake of ours: the traceback goes into a file, one line onto the terminal (Textual would print all of it)."""
