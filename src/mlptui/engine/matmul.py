@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 DEFAULT, ONEDNN = "default", "oneDNN"
-REPEATS = 15
+REPEATS = 40
 AS_EXACT = 4.0
 FASTER = 0.97
 
