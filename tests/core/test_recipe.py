@@ -41,7 +41,7 @@ BOUNDS: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "clip_norm": ([0, 1.5, 1e9], [-1, 1.1e9, float("nan"), None]),
     "patience": ([0, 10**6], [-1, 10**6 + 1, 1.5, None]),
-    "on_divergence": (["stop", "continue"], ["ignore", None]),
+    "on_divergence": (["stop", "continue", "skip"], ["ignore", None]),
     "gradient_norm_every": ([0, 10**6], [-1, 10**6 + 1, None]),
     "threads": ([0, 4096], [-1, 4097, None]),
     "checkpoints.every_epochs": ([0, 10**6], [-1, 10**6 + 1, None]),

@@ -45,6 +45,7 @@ def trained(trainers: Zygote, viewers: int = 0, **knobs: Any) -> Run:
         {"gradient_norm_every": 1},
         {"patience": 100},
         {"on_divergence": "continue"},
+        {"on_divergence": "skip"},
         {"name": "another name"},
         {"viewers": 1},
         {"viewers": 3, "checkpoints__every_steps": 1},
@@ -151,6 +152,23 @@ def test_a_run_that_shall_go_on_when_it_diverges_does_so_and_its_rows_hold_the_n
     assert run.verdict().status is Status.FINISHED
     assert str(events(run, Kind.EPOCH)[-1]["train_loss"]) == "nan"
     assert len(events(run, Kind.EPOCH)) == 8
+
+
+def test_a_run_that_leaves_out_bad_steps_says_so_and_keeps_finite_weights(trainers: Zygote) -> None:
+    net = "nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Linear(64, 64), nn.Linear(64, 10))"
+    run = make_run(recipe(architecture=net, optimizer__lr=1000.0, epochs=12, on_divergence="skip"))
+
+    assert trainers.wait(trainers.spawn(run)) == 0
+
+    told = [e for e in events(run, Kind.WARNING) if "left out" in str(e["message"])]
+    assert told
+    assert len(told) <= 20
+    assert [row.step for row in read_rows(run.steps_file)] == list(range(1, 61))
+    newest, damaged = checkpoints.newest_verified(run.checkpoints)
+    assert newest
+    assert not damaged
+    assert newest.step == 60
+    assert all(torch.isfinite(t).all() for t in load_file(newest.folder / "model.safetensors").values())
 
 
 def test_early_stopping_ends_the_run_as_finished_with_its_reason(trainers: Zygote) -> None:

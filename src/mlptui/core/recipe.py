@@ -95,8 +95,11 @@ class Recipe(Part):
     device: str = knob("auto", "device", "auto, cpu, cuda:N, a GPU's UUID or mps", "--device", max_length=64)
     clip_norm: float = knob(0.0, "clip gradients", "largest norm of all gradients; 0: off", "--clip-norm", ge=0, le=1e9)
     patience: int = knob(0, "early stopping", "epochs without a better validation loss; 0: off", "--patience", ge=0, le=10**6)
-    on_divergence: Literal["stop", "continue"] = knob(
-        "stop", "on divergence", "what a loss that is not finite does", "--on-divergence"
+    on_divergence: Literal["stop", "continue", "skip"] = knob(
+        "stop",
+        "on divergence",
+        "at a loss that is not finite: stop, go on, or leave that step out",
+        "--on-divergence",
     )
     gradient_norm_every: int = knob(
         10,

@@ -23,6 +23,8 @@ from mlptui.engine.stopping import StopRequest
 from mlptui.store import choices, paths
 from mlptui.store.steps import Row
 
+SKIPS_TOLD = 20
+
 
 class Diverged(Exception):
     """A loss that is not a finite number; `step` counts from 1."""
@@ -54,6 +56,7 @@ class Conductor:
         self.orders = Orders(recorder, self.session, stop, self.keeper)
         self._snapshot = self.session.capture() if self.session.finite() else None
         self._snapshot_cost = 0.0
+        self._skipped = 0
         self._snapshot_at = self._fetched_at = time.monotonic()
 
     def _session(self) -> tuple[Session, batches.Batches]:
@@ -172,6 +175,12 @@ class Conductor:
 
     def gradients_ready(self) -> None:
         self._norm = self.session.clip()
+        if self.recipe.on_divergence == "skip" and self.session.drop_bad_gradients():
+            self._skipped += 1
+            if self._skipped <= SKIPS_TOLD:
+                more = "; further ones are not told" if self._skipped == SKIPS_TOLD else ""
+                step = self.session.progress.step + 1
+                self.recorder.event(Kind.WARNING, step, message=f"step {step:,} left out: its gradient is not finite{more}")
 
     def step_done(self, loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> None:
         with torch.no_grad():

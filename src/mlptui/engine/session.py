@@ -90,11 +90,16 @@ class Session:
             return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         return None
 
+    def drop_bad_gradients(self) -> bool:
+        """Whether a gradient was not finite. All are taken away then, so the optimiser's step changes nothing."""
+        if _finite([p.grad for p in self.parameters if p.grad is not None]):
+            return False
+        self.optimizer.zero_grad()
+        return True
+
     def finite(self) -> bool:
-        """Whether every weight and buffer is finite. Squares of finite ones can overflow; then the largest one decides."""
-        weights = [*self.model.parameters(), *(b for b in self.model.buffers() if b.is_floating_point())]
-        norms = (nn.utils.get_total_norm(weights, norm_type=kind) for kind in (2.0, math.inf))
-        return any(bool(torch.isfinite(norm)) for norm in norms)
+        """Whether every weight and buffer is finite."""
+        return _finite([*self.model.parameters(), *(b for b in self.model.buffers() if b.is_floating_point())])
 
     def capture(self) -> dict[str, Any]:
         """A copy of all that a step changes, on the device; tied tensors stay tied in it."""
@@ -118,6 +123,12 @@ class Session:
         self.optimizer.load_state_dict(copy.deepcopy(captured["optimizer"]))
         self.progress = copy.deepcopy(captured["progress"])
         restore_random_state(captured.get("random", {}))
+
+
+def _finite(tensors: list[torch.Tensor]) -> bool:
+    """Whether every value is finite. Squares of finite ones can overflow; then the largest one decides."""
+    norms = (nn.utils.get_total_norm(tensors, norm_type=kind) for kind in (2.0, math.inf))
+    return any(bool(torch.isfinite(norm)) for norm in norms)
 
 
 def random_state() -> dict[str, torch.Tensor]:
