@@ -48,7 +48,9 @@ $(BIN)/python:
 
 $(VENV)/.ready: pyproject.toml | $(BIN)/python
 	@echo "setting up mlptui; torch with CUDA takes about 6 GB of disk (see README for smaller builds)"
-	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || { \
+	    $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	@$(UV) pip install --quiet --python $(BIN)/python $(BACKEND) -e .
 	@touch $@
 
