@@ -53,9 +53,7 @@ class HelpScreen(ModalScreen[None]):
 class Question(ModalScreen[bool]):
     """One question before something that cannot simply be taken back; y or enter is yes, n or escape is no."""
 
-    CSS = (
-        "Question { align: center middle; background: transparent; } Question _Box { width: 64; height: 7; max-width: 100%; }"
-    )
+    CSS = "Question { align: center middle; background: transparent; } Question _Box { width: 64; max-width: 100%; }"
 
     def __init__(self, title: str, text: str, yes: str, no: str) -> None:
         super().__init__()
@@ -63,7 +61,9 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         answers = [("y", self._yes), ("n", self._no)]
-        yield _Box(lambda width, height, glyphs: pages.question(self._heading, self._text, answers, width, glyphs))
+        box = _Box(lambda width, height, glyphs: pages.question(self._heading, self._text, answers, width, glyphs))
+        box.styles.height = len(pages.question(self._heading, self._text, answers, 64, box.glyphs))
+        yield box
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -101,9 +101,8 @@ class LiveCanvas(Canvas, can_focus=True):
             if yes:
                 self._send("stop", None, "stop")
 
-        text = (
-            f"Stop {self.view.run.id} at step {self.view.loss.last_step:,}?\nA checkpoint is saved first; r can go on later."
-        )
+        name = host(self).desk.run_name(self.view.run)
+        text = f"Stop {name} at step {self.view.loss.last_step:,}?\nA checkpoint is saved first; r can go on later."
         self.app.push_screen(Question("stop this run", text, "stop it", "let it run"), answered)
 
     def action_resume(self) -> None:
