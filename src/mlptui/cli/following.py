@@ -6,25 +6,29 @@ from collections.abc import Callable
 
 from mlptui.cli import output
 from mlptui.core import text
-from mlptui.core.events import Event, Kind, sentence
+from mlptui.core.events import Event, Kind, score_name, score_short, sentence
 from mlptui.core.status import Status
-from mlptui.launch import trainer
+from mlptui.launch import process
 from mlptui.store.follow import Follower, Update
 from mlptui.store.rundir import Run
 
 INTERVAL = 0.2
-HEADER = "epoch   train loss  valid loss  train acc  valid acc   samples/s      time"
 SPOKEN = (
     Kind.STARTED, Kind.RESUMED, Kind.CHECKPOINT_FAILED, Kind.CHECKPOINT_DAMAGED, Kind.COMMAND, Kind.WARNING, Kind.DIVERGED,
     Kind.GAP, Kind.TESTED, Kind.FINISHED, Kind.STOPPED, Kind.FAILED,
 )  # fmt: skip
 
 
+def header(event: Event) -> str:
+    short = score_short(score_name(event))
+    return f"epoch   train loss  valid loss{f'train {short}':>11}{f'valid {short}':>11}   samples/s      time"
+
+
 def epoch_line(event: Event) -> str:
-    speed = event["samples_per_second"]
+    speed, name = event["samples_per_second"], score_name(event)
     return (
         f"{event['epoch']:>5}  {text.loss(event['train_loss']):>11} {text.loss(event['valid_loss']):>11}"
-        f" {text.percent(event['train_accuracy']):>10} {text.percent(event['valid_accuracy']):>10}"
+        f" {text.score(event['train_accuracy'], name):>10} {text.score(event['valid_accuracy'], name):>10}"
         f" {text.count(round(speed) if speed else None):>11} {text.duration(event['seconds']):>9}"
     )
 
@@ -39,7 +43,7 @@ def follow(run: Run, quiet: bool = False) -> int:
             return
         if event.kind == Kind.EPOCH:
             if not headed:
-                output.data(HEADER)
+                output.data(header(event))
                 headed = True
             output.data(epoch_line(event))
         elif event.kind in SPOKEN:
@@ -98,7 +102,7 @@ def exit_code(update: Update) -> int:
 
 
 def _wait(update: Update) -> None:
-    trainer.reap()
+    process.reap()
     if not update.more:
         time.sleep(INTERVAL)
 

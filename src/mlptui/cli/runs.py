@@ -84,7 +84,7 @@ def _list(options: argparse.Namespace) -> int:
                 r.get("data", "-"),
                 r.get("model", "-"),
                 f"{r.get('epoch', 0)}/{r.get('epochs', 0)}",
-                text.percent(r.get("valid_accuracy")),
+                text.score(r.get("valid_accuracy"), r.get("score", "accuracy")),
                 text.loss(r.get("train_loss")),
                 text.age(now - r["created"]) if r.get("created") else "-",
             )
@@ -130,7 +130,7 @@ def _show(options: argparse.Namespace) -> int:
     output.data(f"step        {row.get('step', 0):,} of {text.count(row.get('steps'))}")
     for checkpoint in good:
         mark = "  best" if checkpoint is best else ""
-        accuracy = text.percent(checkpoint.valid_accuracy)
+        accuracy = text.score(checkpoint.valid_accuracy, row.get("score", "accuracy"))
         output.data(f"checkpoint  {checkpoint.name}  {text.size(checkpoint.size):>8}  {accuracy:>7}{mark}")
     for sentence_ in bad:
         output.data(f"damaged     {text.safe(sentence_)}")

@@ -41,13 +41,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def recipe_from(options: argparse.Namespace) -> Any:
     """The recipe of file and options. Raises RecipeError with all problems, or UsageError."""
     from mlptui.core.recipe import check, fields, nested
+    from mlptui.datasets.settle import complete
+    from mlptui.store import paths
     from mlptui.store.recipes import read_values
 
     values: dict[str, Any] = read_values(options.recipe) if options.recipe else {}
     given = nested({f.path: getattr(options, f.path) for f in fields() if getattr(options, f.path) is not None})
     for name, value in given.items():
         values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
-    return check(values)
+    return check(complete(paths.find(), values))
 
 
 def _train(options: argparse.Namespace) -> int:

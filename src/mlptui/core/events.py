@@ -73,15 +73,33 @@ def sentence(event: Event) -> str:
     return text.safe(said, 400)
 
 
+def score_name(e: Event) -> str:
+    """What the event's numbers called accuracy are: `accuracy`, or `R2` for regression."""
+    return str(e["score"] or "accuracy")
+
+
+def score_short(name: str) -> str:
+    """The score in a column's header."""
+    return "acc" if name == "accuracy" else name
+
+
+def _score(e: Event, which: str) -> str:
+    return f"{score_name(e)} {text.score(e[which], score_name(e))}"
+
+
 def _epoch(e: Event) -> str:
     parts = [f"epoch {e['epoch']}: train loss {text.loss(e['train_loss'])}"]
     if e["valid_loss"] is not None:
-        parts.append(f"valid loss {text.loss(e['valid_loss'])}, valid accuracy {text.percent(e['valid_accuracy'])}")
+        parts.append(f"valid loss {text.loss(e['valid_loss'])}, valid {_score(e, 'valid_accuracy')}")
     return ", ".join(parts)
 
 
 def _checkpoint(e: Event) -> str:
-    best = f" (best so far, {text.percent(e['valid_accuracy'])})" if e["best"] and e["valid_accuracy"] is not None else ""
+    best = (
+        f" (best so far, {text.score(e['valid_accuracy'], score_name(e))})"
+        if e["best"] and e["valid_accuracy"] is not None
+        else ""
+    )
     return f"checkpoint {e['name']} saved{best}"
 
 
@@ -103,7 +121,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     Kind.WARNING: lambda e: str(e["message"]),
     Kind.DIVERGED: lambda e: f"diverged at step {e.step:,}: {e['reason']}",
     Kind.GAP: lambda e: f"{e['records']:,} records were lost while the disk was full",
-    Kind.TESTED: lambda e: f"test loss {text.loss(e['test_loss'])}, test accuracy {text.percent(e['test_accuracy'])}",
+    Kind.TESTED: lambda e: f"test loss {text.loss(e['test_loss'])}, test {_score(e, 'test_accuracy')}",
     Kind.FINISHED: lambda e: f"finished after {text.duration(e['seconds'])}" + (f": {e['reason']}" if e["reason"] else ""),
     Kind.STOPPED: lambda e: f"stopped at step {e.step:,}" + (f": {e['reason']}" if e["reason"] else ""),
     Kind.FAILED: lambda e: f"failed: {e['reason']}",

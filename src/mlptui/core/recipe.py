@@ -1,5 +1,6 @@
 """The recipe: all that determines a run, in one frozen and checked value."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args, get_origin
@@ -10,9 +11,24 @@ from mlptui.core.architecture.parse import parse
 from mlptui.core.errors import ArchitectureError, Problem, RecipeError
 
 FORMAT = 1
-DEFAULT_ARCHITECTURE = "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))"
-
+CROSS_ENTROPY, MEAN_SQUARED = "cross-entropy", "mse"
 USUAL_RATE = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
+
+
+HIDDEN = 256
+
+
+def fitting(shape: tuple[int, ...], classes: int) -> dict[str, str]:
+    """What a recipe has for samples of this shape where nothing else is said: an MLP with one hidden layer, and the loss.
+
+    Without classes there is one number to predict.
+    """
+    flatten = "nn.Flatten(), " if len(shape) > 1 else ""
+    first, last = f"nn.Linear({math.prod(shape)}, {HIDDEN})", f"nn.Linear({HIDDEN}, {classes or 1})"
+    return {
+        "architecture": f"nn.Sequential({flatten}{first}, nn.ReLU(), {last})",
+        "loss": CROSS_ENTROPY if classes else MEAN_SQUARED,
+    }
 
 
 class Part(BaseModel):
@@ -30,9 +46,16 @@ class Data(Part):
     validation: float = knob(
         0.1, "validation share", "part of the training set kept for validation", "--validation", ge=0, le=0.9
     )
-    normalise: Literal["standard", "range"] = knob(
+    normalise: Literal["standard", "range", "none"] = knob(
         "standard", "normalise", "standard: mean 0, deviation 1 over the set; range: 0 to 1", "--normalise"
     )
+    shift: int = knob(0, "shift", "move training pictures at random, up to so many pixels; 0: off", "--shift", ge=0, le=1024)
+    flip: bool = knob(False, "flip", "mirror half of the training pictures left to right, at random", "--flip")
+    crop: float = knob(0.0, "crop", "cut up to this share off the edges at random and stretch; 0: off", "--crop", ge=0, le=0.9)
+
+    @property
+    def augments(self) -> bool:
+        return bool(self.shift or self.flip or self.crop)
 
 
 class Optimizer(Part):
@@ -82,8 +105,12 @@ class Recipe(Part):
     format: Literal[1] = 1
     name: str = knob("", "run name", "empty: from data set and model", "--name", max_length=64)
     data: Data = Data()
-    architecture: str = knob(DEFAULT_ARCHITECTURE, "architecture", "layers in PyTorch's own words", "--architecture")
-    loss: Literal["cross-entropy"] = knob("cross-entropy", "loss", "what is made small", "--loss")
+    architecture: str = knob(
+        fitting((1, 28, 28), 10)["architecture"], "architecture", "layers in PyTorch's own words", "--architecture"
+    )
+    loss: Literal["cross-entropy", "mse"] = knob(
+        "cross-entropy", "loss", "cross-entropy for classes, mse for numbers", "--loss"
+    )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     batch_size: int = knob(256, "batch size", "samples a step", "--batch-size", ge=1, le=1_000_000)

@@ -61,6 +61,11 @@ def count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def size(number: float | None) -> str:
     """Bytes with three digits and a decimal unit: `1.20 GB`."""
     if number is None:
@@ -91,6 +96,13 @@ def loss(number: float | None) -> str:
 def percent(share: float | None) -> str:
     """A share of one as per cent with one decimal: `86.4 %`."""
     return "-" if share is None or not math.isfinite(share) else f"{share * 100:.1f} %"
+
+
+def score(number: float | None, name: str) -> str:
+    """A score by its name: accuracy as per cent, R2 with three decimals."""
+    if name == "accuracy":
+        return percent(number)
+    return "-" if number is None or not math.isfinite(number) else f"{number:.3f}"
 
 
 def rate(number: float | None) -> str:

@@ -1,63 +1,75 @@
 """Bring files that a person copied by hand into the data folder."""
 
+import hashlib
 import os
-import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 from mlptui.core.errors import DataError
-from mlptui.core.text import safe
-from mlptui.datasets import catalog, idx, images
+from mlptui.core.text import safe, size
+from mlptui.datasets import catalog, checking, prepared
+from mlptui.datasets.decode import decode
+from mlptui.datasets.entry import Entry, File
+from mlptui.datasets.prepared import Progress, Told, quiet
 from mlptui.store import atomic
 from mlptui.store.paths import Paths
 
 
-def import_folder(paths: Paths, name: str, source: Path, told: Callable[[str], None] = lambda _: None) -> Path:
-    """Check the data set's files in `source` and put them into the data folder, all or none.
+def import_folder(paths: Paths, name: str, source: Path, told: Told = quiet, progress: Progress = quiet) -> Path:
+    """Check the data set's files in `source` and decode them into the data folder, all or none.
 
-    They are kept uncompressed, which opens faster. Raises DataError with one sentence and changes nothing.
+    Raises DataError with one sentence and changes nothing.
     """
     entry = catalog.entry(name)
-    if name == catalog.SAMPLE:
+    if not entry.files or name == catalog.SAMPLE:
         raise DataError(f"{name} is part of mlptui; there is nothing to import")
     if not os.path.isdir(source):  # unlike Path.is_dir it has an answer for every name
         raise DataError(f"{safe(source, 300)} is not a folder")
-    found = {file: images.find(source, file) for file in entry.files}
-    missing = [f"{file.name}.gz" for file, place in found.items() if place is None]
+    found = {file: find(source, file) for file in entry.files}
+    missing = [file.name for file, place in found.items() if place is None]
     if missing:
         raise DataError(f"{safe(source, 300)} lacks {', '.join(missing)}")
-    target = catalog.folder(paths, entry)
-    if catalog.is_here(paths, entry):
+    target = catalog.folder(paths, name)
+    if (target / catalog.DESCRIPTION).exists():
         try:
-            images.load(paths, name)
+            prepared.verify(target)
         except DataError:
             told(f"{name} is here but damaged; it is replaced")
         else:
             told(f"{name} is here already and whole")
             return target
-    contents: dict[str, bytes] = {}
-    for file, place in found.items():
-        assert place is not None
-        told(f"checking {file.name}")
-        contents[file.name] = idx.content(place, file)
+    return bring(paths, entry, {f: p for f, p in found.items() if p is not None}, told, progress)
+
+
+def bring(
+    paths: Paths, entry: Entry, files: dict[File, Path], told: Told, progress: Progress = quiet, checked: bool = False
+) -> Path:
+    """Check all files of an entry (unless that was done just now), then decode them. Raises DataError."""
+    need_room(paths, entry.name, entry.decoded_size)
+    hashes = []
+    for file, path in files.items():
+        if checked:
+            hashes.append(checking.expected(paths, entry, file))
+            continue
+        told(f"checking {path.name}")
+        hashes.append(checking.check(paths, entry, file, path, progress))
+    sha256 = catalog.checksum(entry) or hashlib.sha256((entry.name + "".join(hashes)).encode()).hexdigest()
+    return decode(paths.datasets, entry, {file.name: path for file, path in files.items()}, sha256, told)
+
+
+def find(folder: Path, file: File) -> Path | None:
+    """The file as its origin names it, or unpacked."""
+    for candidate in (folder / file.name, folder / file.name.removesuffix(".gz")):
+        if candidate.exists() or candidate.is_symlink():
+            return candidate
+    return None
+
+
+def need_room(paths: Paths, name: str, needed: int) -> None:
+    """Raises DataError where the disk has not so many bytes free."""
+    atomic.make_folder(paths.datasets)
     try:
-        atomic.make_folder(paths.datasets)
         free = atomic.free_space(paths.datasets)
-        needed = sum(map(len, contents.values()))
-        if free < needed:
-            raise DataError(f"{paths.datasets} has {free:,} bytes free; {name} needs {needed:,}")
-        away = paths.datasets / f".del-{os.getpid()}-{secrets.token_hex(4)}"
-        replaced = target.exists()
-        if replaced:
-            os.rename(target, away)
-        try:
-            atomic.commit_folder(paths.datasets, name, contents)
-        except OSError:
-            if replaced and not target.exists():
-                os.rename(away, target)
-            raise
-        if replaced:
-            atomic.remove_folder_quietly(away)
     except OSError as error:
-        raise DataError(f"cannot write to {paths.datasets}: {atomic.reason(error)}") from None
-    return target
+        raise DataError(f"{paths.datasets}: {atomic.reason(error)}") from None
+    if free < needed:
+        raise DataError(f"{name} needs {size(needed)}, {size(free)} are free in {paths.datasets}")

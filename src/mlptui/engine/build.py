@@ -64,9 +64,10 @@ def check_fits(tree: Layer, free: int | None, shape: tuple[int, ...]) -> None:
         )
 
 
-def probe(model: nn.Module, images: torch.Tensor, classes: int) -> None:
+def probe(model: nn.Module, inputs: torch.Tensor, outputs: int, what: str = "") -> None:
     """Run one small batch through the model, which also gives lazy layers their shapes, and check what comes out.
 
+    It must give `outputs` numbers a sample, for `what` the data has (by default as many classes).
     Raises BuildError that names the layer at fault with the shape that reached it.
     """
     where: list[tuple[str, str]] = []
@@ -82,19 +83,19 @@ def probe(model: nn.Module, images: torch.Tensor, classes: int) -> None:
     try:
         model.eval()
         with torch.no_grad():
-            output = model(images)
+            output = model(inputs)
     except Exception as error:
-        name, shape = where[-1] if where else ("", shape_of(images))
+        name, shape = where[-1] if where else ("", shape_of(inputs))
         faulty = dict(model.named_modules()).get(name, model)
         raise BuildError(f"layer {name or 'network'}, {short(faulty)}, got {shape}: {first_line(error)}") from None
     finally:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    if not isinstance(output, torch.Tensor) or output.shape != (len(images), classes):
+    if not isinstance(output, torch.Tensor) or output.shape != (len(inputs), outputs):
         raise BuildError(
-            f"the network gives {shape_of(output)} for {len(images)} samples; "
-            f"{classes} classes need [{len(images)}, {classes}]"
+            f"the network gives {shape_of(output)} for {len(inputs)} samples; "
+            f"{what or f'{outputs} classes'} need{'s' if what else ''} [{len(inputs)}, {outputs}]"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise BuildError("the network has no parameters; there is nothing to train")

@@ -10,9 +10,12 @@ from mlptui.core.architecture.parse import parse
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
+from mlptui.datasets.augment import Augmentation
 from mlptui.devices.cpu import CpuReader
-from mlptui.engine import batches, build, codec, device, divergence, matmul, optimisers, prepare
+from mlptui.engine import batches, build, codec, device, divergence, matmul, objective, optimisers, prepare
+from mlptui.engine.augment import Augmenter
 from mlptui.engine.keeper import Keeper
+from mlptui.engine.loading import Loading
 from mlptui.engine.loop import evaluate, train_epoch
 from mlptui.engine.meter import Meter
 from mlptui.engine.orders import Orders
@@ -36,7 +39,7 @@ class Diverged(Exception):
 class Conductor:
     """One run in this process. `run` trains it; the four methods of loop.Pace stand beside the loop."""
 
-    def __init__(self, recipe: Recipe, recorder: Recorder, stop: StopRequest, loading: prepare.Loading) -> None:
+    def __init__(self, recipe: Recipe, recorder: Recorder, stop: StopRequest, loading: Loading) -> None:
         self.recipe, self.recorder, self.stop = recipe, recorder, stop
         self.device = device.resolve(recipe.device)
         self.meter = Meter(self.device)
@@ -47,6 +50,8 @@ class Conductor:
         torch.set_num_threads(prepare.thread_count(recipe, saved))
         recorder.show(doing="reading the data")
         self.data = loading.result()
+        if origin.checkpoint:
+            loading.same(self.data, str(origin.checkpoint.manifest.get("data_sha256", "")))
         recorder.show(doing="building the network")
         self.session, self.test = self._session()
         self._choose_matmul(saved)
@@ -60,26 +65,28 @@ class Conductor:
         self._snapshot_at = self._fetched_at = time.monotonic()
 
     def _session(self) -> tuple[Session, batches.Batches]:
-        recipe, free = self.recipe, device.free_memory(self.device)
+        recipe, facts, free = self.recipe, self.data.facts, device.free_memory(self.device)
         tree = parse(recipe.architecture)
-        build.check_fits(tree, free, (2, *self.data.train.images.shape[1:]))
+        build.check_fits(tree, free, (2, *facts.shape))
         splits = prepare.split(self.data, recipe)
-        standard = recipe.data.normalise == "standard"
-        self.normalise = batches.Normaliser(self.data.mean, self.data.deviation) if standard else batches.Normaliser()
+        normalise = batches.normaliser(facts, recipe.data.normalise)
+        moved = Augmentation(recipe.data.shift, recipe.data.flip, recipe.data.crop)
+        augment = Augmenter(moved, recipe.seed) if moved else None
         seed_weights(recipe.seed)
         model = build.build(tree)
-        first = torch.from_numpy(splits.train.images[:2])
-        build.probe(model, self.normalise(first), len(self.data.classes))
+        first = torch.from_numpy(splits.train.inputs[splits.train.chosen[:2]])
+        build.probe(model, normalise(first), facts.outputs, "a number to predict" if facts.regression else "")
         model.to(self.device)
 
-        def make(part: Any) -> batches.Batches:
-            images, labels = torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels.copy())
+        def make(part: batches.Samples, augment: Augmenter | None = None) -> batches.Batches:
             room = device.free_memory(self.device)  # anew: the parts before may lie on the device already
-            return batches.make(images, labels, self.device, recipe.batch_size, recipe.seed, self.normalise, room)
+            return batches.make(part, self.device, recipe.batch_size, recipe.seed, normalise, room, augment)
 
         optimizer = optimisers.make(recipe.optimizer, model.parameters(), self.device)
+        goal = objective.make(recipe.loss, float(splits.train.targets.double().var(correction=0)) if facts.regression else 1.0)
         valid = make(splits.valid) if splits.valid else None
-        return Session(recipe, model, optimizer, make(splits.train), valid, self.device), make(splits.test)
+        train = make(splits.train, augment)
+        return Session(recipe, model, optimizer, train, valid, self.device, goal), make(splits.test)
 
     def _choose_matmul(self, saved: dict[str, Any]) -> None:
         self.matmul = str(saved.get("matmul", "")) if self.device.type == "cpu" else matmul.DEFAULT
@@ -92,8 +99,8 @@ class Conductor:
             matmul.use(self.matmul)
             return
         self.recorder.show(doing="measuring matrix products")
-        images, labels = next(iter(self.session.train.epoch(0)))
-        self.matmul = matmul.choose(self.session.model, images, labels)
+        inputs, targets = next(iter(self.session.train.epoch(0)))
+        self.matmul = matmul.choose(self.session.model, self.session.objective, inputs, targets)
         choices.remember(kept, key, self.matmul)
 
     def _matmul_key(self) -> str:
@@ -110,11 +117,22 @@ class Conductor:
         return {
             "architecture": self.recipe.architecture,
             "recipe": self.recipe.model_dump(),
-            "data_sha256": self.data.sha256,
-            "normalisation": {"mean": self.normalise.mean, "deviation": self.normalise.deviation},
+            "data_sha256": self.data.facts.sha256,
+            "score": self.session.objective.score,
+            "normalisation": self._normalisation(),
             "environment": self.environment,
             "versions": {"mlptui": __version__, "torch": torch.__version__},
         }
+
+    def _normalisation(self) -> dict[str, Any]:
+        """What brings new data to the form that the network knows; mean and deviation are of the training set."""
+        facts = self.data.facts
+        values: dict[str, Any] = {"kind": self.recipe.data.normalise, "mean": facts.mean, "deviation": facts.deviation}
+        if facts.columns:
+            values |= {"low": [c.low for c in facts.columns], "high": [c.high for c in facts.columns]}
+        if facts.target:
+            values["target"] = {"mean": facts.target.mean, "deviation": facts.target.deviation}
+        return values
 
     def _start(self, origin: prepare.Origin, saved: dict[str, Any]) -> None:
         session, recorder = self.session, self.recorder
@@ -139,12 +157,20 @@ class Conductor:
                 lost_steps=origin.lost_steps, **facts,
             )  # fmt: skip
         else:
-            recorder.event(Kind.STARTED, 0, data=self.data.name, data_sha256=self.data.sha256, **facts)
+            recorder.event(
+                Kind.STARTED,
+                0,
+                data=self.data.name,
+                data_sha256=self.data.facts.sha256,
+                score=session.objective.score,
+                **facts,
+            )
             self.keeper.save(session, "start")
         recorder.show(
             status=Status.RUNNING, doing="", steps=session.steps, steps_per_epoch=session.steps_per_epoch,
             device=facts["device"], parameters=facts["parameters"], threads=facts["threads"], matmul=self.matmul,
-            step=session.progress.step, epoch=session.epoch, lr=session.rate(session.progress.step),
+            step=session.progress.step, epoch=session.epoch, score=session.objective.score,
+            lr=session.rate(session.progress.step),
         )  # fmt: skip
 
     # the run
@@ -155,7 +181,9 @@ class Conductor:
         try:
             while session.progress.step < session.steps and not self._has_stalled():
                 first = session.progress.step % session.steps_per_epoch
-                whole = train_epoch(session.model, session.train.epoch(session.epoch, first), session.optimizer, self)
+                whole = train_epoch(
+                    session.model, session.train.epoch(session.epoch, first), session.optimizer, session.objective, self
+                )
                 self._fetch()
                 if not whole:
                     return self._stopped()
@@ -182,9 +210,10 @@ class Conductor:
                 step = self.session.progress.step + 1
                 self.recorder.event(Kind.WARNING, step, message=f"step {step:,} left out: its gradient is not finite{more}")
 
-    def step_done(self, loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> None:
+    def step_done(self, loss: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         with torch.no_grad():
-            self.meter.record(loss.detach(), (scores.argmax(1) == labels).sum(), self._norm)
+            loss = loss.detach()
+            self.meter.record(loss, self.session.objective.points(loss, outputs, targets), self._norm)
         self.session.progress.step += 1
         step = self.session.progress.step
         if self.meter.due:
@@ -252,12 +281,12 @@ class Conductor:
         seconds, started = progress.epoch_seconds, time.monotonic()
         valid_loss = valid_accuracy = None
         if session.valid:
-            valid_loss, valid_accuracy = evaluate(session.model, session.valid, session.autocast())
+            valid_loss, valid_accuracy = evaluate(session.model, session.valid, session.objective, session.autocast())
         done = session.epoch
         self.recorder.event(
             Kind.EPOCH, progress.step, epoch=done, epochs=self.recipe.epochs, train_loss=train_loss,
             train_accuracy=train_accuracy, valid_loss=valid_loss, valid_accuracy=valid_accuracy,
-            samples_per_second=progress.samples / seconds if seconds else None, seconds=seconds,
+            samples_per_second=progress.samples / seconds if seconds else None, seconds=seconds, score=session.objective.score,
             evaluation_seconds=time.monotonic() - started, lr=session.rate(progress.step - 1),
         )  # fmt: skip
         progress.loss_sum = progress.hits = progress.epoch_seconds = 0.0
@@ -309,9 +338,9 @@ class Conductor:
         if not self.keeper.ensure(session, "end"):
             return Status.FAILED, f"trained to the end, but the last checkpoint could not be saved: {self.keeper.problem}"
         self.recorder.show(doing="testing")
-        loss, accuracy = evaluate(session.model, self.test, session.autocast())
+        loss, accuracy = evaluate(session.model, self.test, session.objective, session.autocast())
         self.recorder.update(test_accuracy=accuracy)
-        self.recorder.event(Kind.TESTED, progress.step, test_loss=loss, test_accuracy=accuracy)
+        self.recorder.event(Kind.TESTED, progress.step, test_loss=loss, test_accuracy=accuracy, score=session.objective.score)
         early = f"no better validation loss for {self.recipe.patience} epochs" if self._has_stalled() else ""
         self.recorder.event(Kind.FINISHED, progress.step, seconds=progress.trained_seconds, reason=early)
         return Status.FINISHED, early

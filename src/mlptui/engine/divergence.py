@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from mlptui.engine.session import Session
 
@@ -44,14 +43,14 @@ def locate(session: Session, before: dict[str, Any], seen_at: int) -> Diagnosis:
 def _step(session: Session) -> str:
     """One step; empty, or a sentence about the first thing that was not finite."""
     step = session.progress.step
-    images, labels = next(iter(session.train.epoch(step // session.steps_per_epoch, step % session.steps_per_epoch)))
+    inputs, targets = next(iter(session.train.epoch(step // session.steps_per_epoch, step % session.steps_per_epoch)))
     faults: list[str] = []
     hooks = [m.register_forward_hook(_watch(n, faults)) for n, m in session.model.named_modules() if not list(m.children())]
     try:
         session.prepare_step()
         with session.autocast():
-            scores = session.model(images)
-        loss = F.cross_entropy(scores.float(), labels)
+            outputs = session.model(inputs)
+        loss = session.objective.loss(outputs.float(), targets)
     finally:
         for hook in hooks:
             hook.remove()

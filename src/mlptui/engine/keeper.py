@@ -1,5 +1,6 @@
 """Saves checkpoints beside the training: the copy is taken between two steps, the writing happens in a thread."""
 
+import math
 import threading
 import time
 import traceback
@@ -26,7 +27,7 @@ class Keeper:
         self.saved_at = time.monotonic()
         self._writing: threading.Thread | None = None
         best = checkpoints.best(checkpoints.listed(recorder.run.checkpoints)[0])
-        self._best = (-(best.valid_accuracy or 0), best.valid_loss or 0) if best else (1.0, 0.0)
+        self._best = (-(best.valid_accuracy or 0), best.valid_loss or 0) if best else (math.inf, math.inf)
 
     def due_in_epoch(self, step: int) -> bool:
         by_steps = self.rules.every_steps and step % self.rules.every_steps == 0
@@ -98,5 +99,5 @@ class Keeper:
         recorder.show(checkpoint=saved.name, checkpoint_step=step)
         recorder.event(
             Kind.CHECKPOINT, step, name=saved.name, why=why, size=saved.size, best=best,
-            valid_accuracy=saved.valid_accuracy, seconds=round(time.monotonic() - started, 4),
+            valid_accuracy=saved.valid_accuracy, score=recorder.state.score, seconds=round(time.monotonic() - started, 4),
         )  # fmt: skip

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from mlptui.engine.batches import Batch, Batches
+from mlptui.engine.objective import Objective
 
 
 class Pace(Protocol):
@@ -22,36 +22,37 @@ class Pace(Protocol):
 
     def gradients_ready(self) -> None: ...
 
-    def step_done(self, loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> None: ...
+    def step_done(self, loss: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> None: ...
 
 
-def train_epoch(model: nn.Module, batches: Iterable[Batch], optimizer: torch.optim.Optimizer, pace: Pace) -> bool:
+def train_epoch(
+    model: nn.Module, batches: Iterable[Batch], optimizer: torch.optim.Optimizer, objective: Objective, pace: Pace
+) -> bool:
     """One pass over the training set. Returns False where `pace` ended it early."""
     model.train()
-    for images, labels in batches:
+    for inputs, targets in batches:
         if not pace.begin_step():
             return False
         with pace.autocast():
-            scores = model(images)
-        loss = F.cross_entropy(scores.float(), labels)
+            outputs = model(inputs)
+        outputs = outputs.float()
+        loss = objective.loss(outputs, targets)
         optimizer.zero_grad()
         loss.backward()
         pace.gradients_ready()
         optimizer.step()
-        pace.step_done(loss, scores, labels)
+        pace.step_done(loss, outputs, targets)
     return True
 
 
-def evaluate(model: nn.Module, batches: Batches, autocast: AbstractContextManager[object]) -> tuple[float, float]:
-    """Mean loss and accuracy over all samples. Leaves the model's mode, buffers and the random state as they were."""
+def evaluate(
+    model: nn.Module, batches: Batches, objective: Objective, autocast: AbstractContextManager[object]
+) -> tuple[float, float]:
+    """Mean loss and score over all samples. Leaves the model's mode, buffers and the random state as they were."""
     was_training = model.training
     model.eval()
-    losses, hits = [], []
     with torch.inference_mode(), autocast:
-        for images, labels in batches.in_order():
-            scores = model(images).float()
-            losses.append(F.cross_entropy(scores, labels, reduction="sum"))
-            hits.append((scores.argmax(1) == labels).sum())
+        tallies = [objective.tally(model(inputs).float(), targets) for inputs, targets in batches.in_order()]
     model.train(was_training)
-    total, right = sum(torch.stack(losses).tolist()), sum(torch.stack(hits).tolist())
-    return total / batches.size, right / batches.size
+    sums = [sum(column) for column in zip(*torch.stack(tallies).tolist(), strict=True)]
+    return objective.judge(sums, batches.size)

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+
+from mlptui.engine.objective import Objective
 
 DEFAULT, ONEDNN = "default", "oneDNN"
 REPEATS = 40
@@ -25,7 +26,7 @@ def use(kind: str) -> None:
         setting.matmul.fp32_precision = "bf16" if kind == ONEDNN else "none"
 
 
-def choose(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> str:
+def choose(model: nn.Module, objective: Objective, inputs: torch.Tensor, targets: torch.Tensor) -> str:
     """Measure both on one batch (the model is left as it is), switch to the better one and return its name.
 
     oneDNN is taken only where it is faster and its output and gradients are as close to float64 as the default's.
@@ -33,16 +34,16 @@ def choose(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> str:
     if not torch.backends.mkldnn.is_available():
         return DEFAULT
     trial = copy.deepcopy(model).train(False)
-    exact = _outcome(copy.deepcopy(trial).double(), images.double(), labels)
+    exact = _outcome(copy.deepcopy(trial).double(), objective, inputs.double(), targets)
     seconds, errors = {DEFAULT: float("inf"), ONEDNN: float("inf")}, {}
     for kind in (DEFAULT, ONEDNN):
         use(kind)
-        errors[kind] = _distance(_outcome(trial, images, labels), exact)
+        errors[kind] = _distance(_outcome(trial, objective, inputs, targets), exact)
     for _ in range(REPEATS):
         for kind in (DEFAULT, ONEDNN):
             use(kind)
             started = time.perf_counter()
-            _outcome(trial, images, labels)
+            _outcome(trial, objective, inputs, targets)
             seconds[kind] = min(seconds[kind], time.perf_counter() - started)
     better = seconds[ONEDNN] < FASTER * seconds[DEFAULT] and errors[ONEDNN] <= max(AS_EXACT * errors[DEFAULT], 1e-6)
     chosen = ONEDNN if better else DEFAULT
@@ -50,11 +51,11 @@ def choose(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> str:
     return chosen
 
 
-def _outcome(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+def _outcome(model: nn.Module, objective: Objective, inputs: torch.Tensor, targets: torch.Tensor) -> list[torch.Tensor]:
     model.zero_grad()
-    scores = model(images)
-    F.cross_entropy(scores, labels).backward()
-    return [scores.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
+    outputs = model(inputs)
+    objective.loss(outputs, targets if not targets.is_floating_point() else targets.to(outputs.dtype)).backward()
+    return [outputs.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
 
 
 def _distance(found: list[torch.Tensor], exact: list[torch.Tensor]) -> float:

@@ -1,70 +1,55 @@
 """From a recipe to a session that can train: data, model, optimiser, and the state of an earlier process if there is one."""
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from mlptui.core.errors import CheckpointError, DataError, MlptuiError
+from mlptui.core.errors import CheckpointError, DataError
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe
-from mlptui.datasets import images as datasets
+from mlptui.datasets.dataset import Dataset, Split
 from mlptui.datasets.split import validation_split
 from mlptui.devices.cpu import usable_threads
+from mlptui.engine.batches import Samples
 from mlptui.engine.recorder import Recorder
-from mlptui.store import checkpoints, paths
+from mlptui.store import checkpoints
 from mlptui.store.eventlog import read_events
-
-
-class Loading(threading.Thread):
-    """Reads and verifies the data set while the main thread imports torch."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(daemon=True, name="data")
-        self.recipe = recipe
-        self.data: datasets.Images | None = None
-        self.error: MlptuiError | None = None
-
-    def run(self) -> None:
-        try:
-            self.data = datasets.load(paths.find(), self.recipe.data.name)
-        except MlptuiError as error:
-            self.error = error
-        except Exception as error:
-            self.error = DataError(f"{self.recipe.data.name} cannot be read: {type(error).__name__}: {error}")
-
-    def result(self) -> datasets.Images:
-        """Raises DataError."""
-        self.join()
-        if self.error:
-            raise self.error
-        assert self.data is not None
-        wanted = self.recipe.data.sha256
-        if wanted and wanted != self.data.sha256:
-            raise DataError(f"{self.data.name} is not the data that this run began with (its checksum differs)")
-        return self.data
 
 
 @dataclass(frozen=True)
 class Splits:
-    """uint8 images and labels for training, validation (None: no share) and test."""
+    """Samples for training, validation (None: no share) and test."""
 
-    train: datasets.Split
-    valid: datasets.Split | None
-    test: datasets.Split
+    train: Samples
+    valid: Samples | None
+    test: Samples
 
 
-def split(data: datasets.Images, recipe: Recipe) -> Splits:
-    """Raises DataError where a part would be empty."""
+def split(data: Dataset, recipe: Recipe) -> Splits:
+    """Numbers to predict are brought to mean 0 and deviation 1 where the recipe normalises so. Raises DataError where a
+    part would be empty."""
     train, valid = validation_split(len(data.train), recipe.data.validation, recipe.seed)
     if not len(train):
         raise DataError("nothing is left to train on; make the validation share smaller")
+    seen, unseen = targets(data, data.train, recipe), targets(data, data.test, recipe)
 
-    def part(indices: np.ndarray[Any, np.dtype[np.int64]]) -> datasets.Split:
-        return datasets.Split(data.train.images[indices], data.train.labels[indices])
+    def part(rows: NDArray[np.int64]) -> Samples:
+        return Samples(data.train.inputs, seen[torch.from_numpy(rows)], rows)
 
-    return Splits(part(train), part(valid) if len(valid) else None, data.test)
+    test = Samples(data.test.inputs, unseen, np.arange(len(data.test)))
+    return Splits(part(train), part(valid) if len(valid) else None, test)
+
+
+def targets(data: Dataset, part: Split, recipe: Recipe) -> torch.Tensor:
+    if not data.facts.regression:
+        return torch.from_numpy(np.asarray(part.targets, np.int64))
+    numbers = np.array(part.targets, np.float64)
+    if recipe.data.normalise == "standard" and data.facts.target:
+        numbers = (numbers - data.facts.target.mean) / data.facts.target.deviation
+    return torch.from_numpy(numbers.astype(np.float32))
 
 
 @dataclass(frozen=True)

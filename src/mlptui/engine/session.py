@@ -12,6 +12,7 @@ from torch import nn
 from mlptui.core.recipe import Recipe
 from mlptui.core.schedule import factor
 from mlptui.engine.batches import Batches
+from mlptui.engine.objective import CrossEntropy, Objective
 from mlptui.engine.seeding import seed_step
 
 
@@ -42,8 +43,10 @@ class Session:
         train: Batches,
         valid: Batches | None,
         device: torch.device,
+        objective: Objective | None = None,
     ) -> None:
         self.recipe, self.model, self.optimizer = recipe, model, optimizer
+        self.objective: Objective = objective or CrossEntropy()
         self.train, self.valid, self.device = train, valid, device
         self.progress = Progress()
         self.steps_per_epoch = max(1, math.ceil(train.size / recipe.batch_size))

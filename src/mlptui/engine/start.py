@@ -3,7 +3,7 @@
 import numpy as np  # noqa: F401  (before the thread starts: two threads must never import it at once)
 
 from mlptui.core.status import Status
-from mlptui.engine.prepare import Loading
+from mlptui.engine.loading import Loading
 from mlptui.engine.recorder import Recorder
 from mlptui.engine.stopping import StopRequest
 from mlptui.store.rundir import Run

@@ -1,14 +1,12 @@
 """Start a trainer as a process of its own, which no terminal, viewer or hang-up can end."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlptui.core.errors import RunError
 from mlptui.core.status import Status
+from mlptui.launch import process
 from mlptui.store import lock
 from mlptui.store.rundir import Run
 
@@ -31,25 +29,11 @@ ENVIRONMENT = {
 
 def start(run: Run, extra: Mapping[str, str] | None = None) -> int:
     """Start the trainer of a run and return its pid at once. `extra` is added to its environment. Raises RunError."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONPATH"}
-    environment = {**ENVIRONMENT, **environment, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    environment = {**ENVIRONMENT, **process.inherited(), **(extra or {})}
     try:
-        with run.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE, str(run.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=run.folder,
-                env=environment,
-                start_new_session=True,
-                close_fds=True,
-            )
+        return process.start(MODULE, [str(run.folder)], run.folder, run.log_file, environment)
     except OSError as error:
         raise RunError(f"the trainer cannot be started: {error.strerror}") from None
-    process.returncode = 0  # it outlives this object, which would warn otherwise; `reap` collects it
-    _children.add(process.pid)
-    return process.pid
 
 
 def wait_until_ready(run: Run, pid: int, timeout: float = READY_TIMEOUT, idle: Callable[[], None] | None = None) -> None:
@@ -61,7 +45,7 @@ def wait_until_ready(run: Run, pid: int, timeout: float = READY_TIMEOUT, idle: C
             if state.status == Status.FAILED:
                 raise RunError(state.reason)
             return
-        if not _lives(pid):
+        if not process.lives(pid):
             tail = run.log_tail(3)
             owner = lock.read_owner(run.lock_file)
             raise RunError(
@@ -71,28 +55,6 @@ def wait_until_ready(run: Run, pid: int, timeout: float = READY_TIMEOUT, idle: C
             idle()
         time.sleep(0.02)
     raise RunError(f"the trainer did not answer within {timeout:.0f} s; its log is {run.log_file}")
-
-
-_children: set[int] = set()
-
-
-def reap() -> None:
-    """Collect trainers of this process that have ended, so that none stays behind as a zombie."""
-    for pid in list(_children):
-        _lives(pid)
-
-
-def _lives(pid: int) -> bool:
-    """Whether a trainer that this process started still runs; one that has ended is collected."""
-    if pid not in _children:
-        return False
-    try:
-        ended, _ = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        ended = pid
-    if ended:
-        _children.discard(pid)
-    return not ended
 
 
 def may_be_killed_at_logout(systemd_conf: str | None, lingering: bool | None) -> bool:

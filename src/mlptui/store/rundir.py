@@ -122,6 +122,18 @@ def all_runs(paths: Paths) -> list[Run]:
     return sorted(_folders(paths.runs), key=lambda run: run.id, reverse=True)
 
 
+def using(paths: Paths, data: str) -> list[str]:
+    """The runs that were trained on a data set, newest first, as far as they can be read."""
+    found = []
+    for run in all_runs(paths):
+        try:
+            if run.state().data == data:
+                found.append(run.id)
+        except StorageError:
+            continue
+    return found
+
+
 def _folders(root: Path) -> Iterator[Run]:
     try:
         entries = list(os.scandir(root))

@@ -16,6 +16,7 @@ class Settings:
     ascii: bool = False
     mouse: bool = False
     device: str = "auto"
+    mirror: str = ""
     keys: dict[str, str] = field(default_factory=dict)
     problem: str = ""
 
@@ -33,7 +34,7 @@ def read(path: Path) -> Settings:
         return Settings(problem=f"settings not read: {atomic.reason(error)}")
     except Exception as error:
         return Settings(problem=f"settings not read, {path}: {error}")
-    wanted = {"theme": str, "ascii": bool, "mouse": bool, "device": str, "keys": dict}
+    wanted = {"theme": str, "ascii": bool, "mouse": bool, "device": str, "mirror": str, "keys": dict}
     problems = [f"unknown setting {name!r}" for name in values if name not in wanted]
     kept: dict[str, Any] = {}
     for name, kind in wanted.items():
@@ -56,6 +57,8 @@ def write(path: Path, settings: Settings) -> None:
         "mouse": settings.mouse,
         "device": settings.device,
     }
+    if settings.mirror:
+        values["mirror"] = settings.mirror
     if settings.keys:
         values["keys"] = settings.keys
     atomic.make_folder(path.parent)

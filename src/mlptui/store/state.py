@@ -57,6 +57,7 @@ class State:
     best_accuracy: float | None = None
     best_step: int | None = None
     test_accuracy: float | None = None
+    score: str = "accuracy"
     checkpoint: str = ""
     checkpoint_step: int | None = None
     waiting: int = 0

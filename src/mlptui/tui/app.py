@@ -11,10 +11,9 @@ from textual.screen import Screen
 
 from mlptui.core.errors import MlptuiError
 from mlptui.datasets import catalog
-from mlptui.datasets.settle import settle
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
-from mlptui.launch import begin, trainer
+from mlptui.launch import begin, process, trainer
 from mlptui.store import rundir
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
@@ -23,7 +22,7 @@ from mlptui.store.settings import Settings
 from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
 from mlptui.tui.desk import Desk
-from mlptui.tui.form_state import FormState
+from mlptui.tui.form_state import DataSet, FormState
 from mlptui.tui.messages import DataChosen, DeviceChosen, Noticed, ResumeAsked, RunChosen, StartAsked
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.screens.area import AreaScreen
@@ -75,11 +74,15 @@ class MlptuiApp(App[int]):
         self.background: dict[str, Background] = {}
         keymap = {k: v for k, v in settings.keys.items() if k not in keys.unknown_ids(settings.keys)}
         self.desk = Desk(device=settings.device, keymap=keymap, changed=self._refresh_bars)
-        here = tuple(e.name for e in catalog.ENTRIES.values() if catalog.is_here(paths, e))
+        here = {
+            name: DataSet(entry.train_size, entry.shape, len(entry.classes))
+            for name, entry in catalog.ENTRIES.items()
+            if catalog.is_here(paths, name)
+        }
         self.form = FormState(here, catalog.default(paths))
         self.form.set("device", settings.device)
         self.form.history.clear()
-        self.train_screen = TrainScreen(self.form, {e.name: e.train_size for e in catalog.ENTRIES.values()})
+        self.train_screen = TrainScreen(self.form)
         self.runs_screen = RunsScreen(paths)
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
@@ -129,7 +132,7 @@ class MlptuiApp(App[int]):
         self._notice_timer = self.set_timer(NOTICE_SECONDS, lambda: self.desk.tell(""))
 
     def _look_around(self) -> None:
-        trainer.reap()
+        process.reap()
         if terminal.terminal_is_gone(sys.__stderr__.fileno() if sys.__stderr__ else 2) and not self.is_headless:
             self.exit(return_code=129)
 
@@ -202,6 +205,8 @@ class MlptuiApp(App[int]):
         self._tell("starting the trainer ...")
 
         def start() -> Started:
+            from mlptui.datasets.settle import settle
+
             settled = settle(self.paths, recipe)
             run, pid = begin.begin(self.paths, settled, environment(settled.device))
             return Started(run, pid, trainer.logout_warning())

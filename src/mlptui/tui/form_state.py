@@ -1,5 +1,6 @@
 """The values of the training form, checked as they are typed."""
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -7,7 +8,7 @@ from mlptui.core.architecture.parse import parse as parse_anew
 from mlptui.core.architecture.printer import to_text
 from mlptui.core.architecture.tree import label, parameter_count
 from mlptui.core.errors import ArchitectureError, Problem, RecipeError
-from mlptui.core.recipe import USUAL_RATE, FormField, Recipe, check, fields, nested, value_at
+from mlptui.core.recipe import USUAL_RATE, FormField, Recipe, check, fields, fitting, nested, value_at
 from mlptui.core.text import count
 from mlptui.tui.render.form import FormRow
 
@@ -16,14 +17,6 @@ ORDER = (
     "device", "precision", "seed", "data.validation", "schedule.name", "optimizer.weight_decay",
 )  # fmt: skip
 SUGGESTED = {
-    "architecture": (
-        "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))",
-        "nn.Sequential(nn.Flatten(), nn.Linear(784, 10))",
-        "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 256), nn.ReLU(), "
-        "nn.Dropout(0.5), nn.Linear(256, 10))",
-        "nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), "
-        "nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))",
-    ),
     "epochs": ("1", "3", "5", "10", "20", "50", "100"),
     "batch_size": ("32", "64", "128", "256", "512", "1024"),
     "optimizer.lr": ("0.0001", "0.0003", "0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1.0"),
@@ -40,11 +33,46 @@ SUGGESTED = {
 parse = lru_cache(maxsize=8)(parse_anew)
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """What the form needs to know of a data set; without classes it has a number to predict."""
+
+    train_size: int
+    shape: tuple[int, ...]
+    classes: int
+
+    def architectures(self) -> tuple[str, ...]:
+        """Networks that fit: one hidden layer, none, two with dropout, and for pictures LeNet's layers."""
+        inputs, outputs = math.prod(self.shape), self.classes or 1
+        flatten = "nn.Flatten(), " if len(self.shape) > 1 else ""
+        deep = (
+            f"nn.Sequential({flatten}nn.Linear({inputs}, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 256), nn.ReLU(), "
+            f"nn.Dropout(0.5), nn.Linear(256, {outputs}))"
+        )
+        found = [
+            fitting(self.shape, self.classes)["architecture"],
+            f"nn.Sequential({flatten}nn.Linear({inputs}, {outputs}))",
+            deep,
+        ]
+        if len(self.shape) == 3 and min(self.shape[1:]) >= 12:
+            channels, height, width = self.shape
+            left = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
+            found.append(
+                f"nn.Sequential(nn.Conv2d({channels}, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), "
+                f"nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear({left}, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), "
+                f"nn.Linear(84, {outputs}))"
+            )
+        return tuple(found)
+
+
+SAMPLE = DataSet(6_000, (1, 28, 28), 10)
+
+
 @dataclass
 class FormState:
-    """Texts by path, only where they differ from the default. `here` are the data sets that can be used."""
+    """Texts by path, only where they differ from the default. `data_sets` are those that can be used now."""
 
-    data_sets: tuple[str, ...]
+    data_sets: dict[str, DataSet]
     default_data: str
     devices: tuple[str, ...] = ("auto", "cpu")
     texts: dict[str, str] = field(default_factory=dict)
@@ -63,8 +91,15 @@ class FormState:
             return self.default_data
         if path == "optimizer.lr":
             return str(USUAL_RATE.get(self.text("optimizer.name"), 0.1))
+        if path in ("architecture", "loss"):
+            return fitting(self.data.shape, self.data.classes)[path]
         value = next(f.default for f in self.fields if f.path == path)
         return str(value).lower() if isinstance(value, bool) else str(value)
+
+    @property
+    def data(self) -> DataSet:
+        """The chosen data set; one that is not here is taken for a set like the sample."""
+        return self.data_sets.get(self.text("data.name"), SAMPLE)
 
     def set(self, path: str, text: str) -> None:
         """Change one value; it can be undone."""
@@ -83,9 +118,11 @@ class FormState:
 
     def choices(self, path: str) -> tuple[str, ...]:
         if path == "data.name":
-            return self.data_sets
+            return tuple(self.data_sets)
         if path == "device":
             return self.devices
+        if path == "architecture":
+            return self.data.architectures()
         known = next(f for f in self.fields if f.path == path)
         if known.kind is bool:
             return ("false", "true")
@@ -104,7 +141,8 @@ class FormState:
     def check(self, trial: dict[str, str] | None = None) -> tuple[Recipe | None, dict[str, str], tuple[str, ...]]:
         """The recipe, or None with an error by path and the problems that belong to no single field."""
         try:
-            return check(nested({"data.name": self.default_data} | self.texts | (trial or {}))), {}, ()
+            follow = {path: self.default(path) for path in ("data.name", "architecture", "loss")}
+            return check(nested(follow | self.texts | (trial or {}))), {}, ()
         except RecipeError as error:
             paths = {f.path for f in self.fields}
             by_path = {p.path: p.message for p in error.problems if p.path in paths}
@@ -141,10 +179,11 @@ class FormState:
         counted = [f"{count(parameters)} parameters"] if parameters is not None else []
         return (recipe.data.name or self.default_data, label(tree), *counted, recipe.device)
 
-    def summary(self, recipe: Recipe | None, train_size: int) -> tuple[str, ...]:
+    def summary(self, recipe: Recipe | None) -> tuple[str, ...]:
         """What will run, for the second column of a wide terminal."""
         if recipe is None:
             return ("mend what is marked on the left",)
+        train_size = self.data.train_size
         samples = train_size - round(train_size * recipe.data.validation)
         steps = -(-samples // recipe.batch_size)
         lines = [

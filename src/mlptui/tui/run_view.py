@@ -122,6 +122,7 @@ class RunView:
             note=update.problem or damaged,
             exact=state.exact,
             test_accuracy=state.test_accuracy,
+            score=state.score,
         )
         recent = [total / count if math.isfinite(total) else math.nan for _, total, count in self._recent]
         if now - self._shown_at >= LISTS_INTERVAL or not live or not self._shown[1]:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlptui.core import text
-from mlptui.core.events import Event, Kind, sentence
+from mlptui.core.events import Event, Kind, score_name, score_short, sentence
 from mlptui.core.series import Series
 from mlptui.core.status import Status, Verdict
 from mlptui.tui.render import chart
 from mlptui.tui.render.cells import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, panel, rule, spread
 from mlptui.tui.render.words import status
 
-EPOCH_HEADER = "epoch  train loss  valid loss  train acc  valid acc  samples/s     time"
 WIDE = 120
 
 
@@ -38,6 +37,7 @@ class Progress:
     note: str = ""
     exact: bool | None = None
     test_accuracy: float | None = None
+    score: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def _body(picture: Picture, cells: int, rows: int, glyphs: Glyphs, wide: bool) -
     foot = [rule(), _bar(picture, cells, glyphs), _facts(picture, cells)]
     events = [] if wide else [_event(e) for e in picture.events[-(1 if rows < 20 else 2) :]]
     table_rows = max(1, min(len(picture.epochs), 3 if rows < 24 else (rows - 14) // 3))
-    table = [rule("epochs"), [(EPOCH_HEADER, DIM)], *(_epoch(e) for e in picture.epochs[-table_rows:])]
+    table = [rule("epochs"), [(_header(picture.progress.score), DIM)], *(_epoch(e) for e in picture.epochs[-table_rows:])]
     if not picture.epochs:
-        table = [rule("epochs"), [(EPOCH_HEADER, DIM)], [("the first epoch is not over yet", DIM)]]
+        table = [rule("epochs"), [(_header(picture.progress.score), DIM)], [("the first epoch is not over yet", DIM)]]
     used = 1 + 1 + len(notes) + len(table) + len(foot) + len(events)
     curve = chart.curve(picture.loss, cells, max(2, rows - used), glyphs, picture.log)
     recent: Line = [
@@ -137,12 +137,17 @@ def _go_on(picture: Picture) -> str:
     return f"{picture.keys.get('resume', 'r')} resumes it"
 
 
+def _header(score: str) -> str:
+    short = score_short(score)
+    return f"epoch  train loss  valid loss{f'train {short}':>11}{f'valid {short}':>11}  samples/s     time"
+
+
 def _epoch(event: Event) -> Line:
-    speed = event.number("samples_per_second")
+    speed, name = event.number("samples_per_second"), score_name(event)
     numbers = (
         f"{event.number('epoch') or 0:>5.0f}"
         f"  {text.loss(event.number('train_loss')):>10}  {text.loss(event.number('valid_loss')):>10}"
-        f"  {text.percent(event.number('train_accuracy')):>9}  {text.percent(event.number('valid_accuracy')):>9}"
+        f"  {text.score(event.number('train_accuracy'), name):>9}  {text.score(event.number('valid_accuracy'), name):>9}"
         f"  {text.count(round(speed) if speed and math.isfinite(speed) else None):>9}"
         f"  {text.duration(event.number('seconds')):>7}"
     )
@@ -174,7 +179,7 @@ def _facts(picture: Picture, cells: int) -> Line:
         (f"   {text.duration(progress.elapsed)}", PLAIN),
     ]
     if progress.test_accuracy is not None:
-        left.append((f"   test accuracy {text.percent(progress.test_accuracy)}", STRONG))
+        left.append((f"   test {progress.score} {text.score(progress.test_accuracy, progress.score)}", STRONG))
     if progress.exact is not None:
         left.append(("   resume exact" if progress.exact else "   resume not bit-exact", GOOD if progress.exact else WARN))
     return spread(left, [(f"{progress.device} {progress.load}".strip(), DIM)], cells)

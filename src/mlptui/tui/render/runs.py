@@ -24,6 +24,7 @@ class RunRow:
     epoch: int = 0
     epochs: int = 0
     valid_accuracy: float | None = None
+    score: str = "accuracy"
     train_loss: float | None = None
     created: float = 0.0
 
@@ -51,7 +52,7 @@ def cells_of(row: RunRow, now: float, glyphs: Glyphs) -> list[str]:
         text.safe(row.data, 80),
         text.safe(row.model, 80),
         f"{row.epoch}/{row.epochs}",
-        text.percent(row.valid_accuracy),
+        text.score(row.valid_accuracy, row.score),
         text.loss(row.train_loss),
         text.age(now - row.created) if row.created else "-",
     ]

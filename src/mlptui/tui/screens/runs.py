@@ -75,6 +75,7 @@ def read_row(run: Run) -> RunRow:
         state.epoch,
         state.epochs,
         state.valid_accuracy,
+        state.score,
         state.train_loss,
         state.created,
     )

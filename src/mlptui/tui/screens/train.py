@@ -29,15 +29,15 @@ class TrainScreen(AreaScreen):
         "terminal. The live view only reads the run's folder: leaving it, or this program, changes nothing."
     )
 
-    def __init__(self, state: FormState, train_sizes: dict[str, int]) -> None:
+    def __init__(self, state: FormState) -> None:
         super().__init__()
-        self._state, self._sizes = state, train_sizes
+        self._state = state
         self._follower: Follower | None = None
         self._ticks = 0
         self._pace = Pace()
 
     def body(self) -> Iterable[Widget]:
-        yield FormCanvas(self._state, self._sizes)
+        yield FormCanvas(self._state)
         yield LiveCanvas()
 
     @property

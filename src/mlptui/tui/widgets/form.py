@@ -31,10 +31,9 @@ class FormCanvas(CursorCanvas):
     BINDINGS = keys.bindings(keys.FORM)
     DEFAULT_CSS = "FormCanvas { layers: base edit; height: 1fr; }"
 
-    def __init__(self, state: FormState, train_sizes: dict[str, int]) -> None:
+    def __init__(self, state: FormState) -> None:
         super().__init__(id="form")
         self.state = state
-        self.train_sizes = train_sizes
         self.recipe: Recipe | None = None
         self._errors: dict[str, str] = {}
         self._problems: tuple[str, ...] = ()
@@ -65,7 +64,7 @@ class FormCanvas(CursorCanvas):
             self.cursor,
             self.first,
             self._problems,
-            self.state.summary(self.recipe, self.train_sizes.get(self.state.text("data.name"), 0)),
+            self.state.summary(self.recipe),
             host(self).desk.key_of(keys.FORM[0]),
         )
         return form.draw(view, width, height, self.glyphs, self.has_focus or self.editing)

@@ -1,0 +1,90 @@
+"""Long work on a data set in a process of its own: `python -P -m mlptui.datasets.worker ACTION NAME [WHERE]`.
+
+It outlives the viewer that started it, as a trainer does. SIGTERM cancels it within a second and keeps what it has.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from mlptui.core.errors import MlptuiError
+from mlptui.datasets import getting, importing, library, packing
+from mlptui.datasets.jobs import Busy, Work
+from mlptui.store import paths
+from mlptui.store.paths import Paths
+
+NICE = 5
+
+
+class Cancelled(BaseException):
+    """Somebody asked this process to stop."""
+
+    def __str__(self) -> str:
+        return "cancelled; what it had is kept"
+
+
+def _progress(work: Work, phase: str) -> Callable[[int, int], None]:
+    work.phase(phase)
+    return lambda done, total: work.say(done=done, total=total)
+
+
+def _download(places: Paths, name: str, where: str, work: Work) -> None:
+    getting.download(places, name, where, work)
+
+
+def _verify(places: Paths, name: str, where: str, work: Work) -> None:
+    library.verify(places, name, _progress(work, "verifying"))
+
+
+def _import(places: Paths, name: str, where: str, work: Work) -> None:
+    source = Path(where)
+    if source.is_dir():
+        importing.import_folder(places, name, source, progress=_progress(work, "importing"))
+    else:
+        packing.unpack(places, source, name, _progress(work, "unpacking"))
+
+
+def _decode(places: Paths, name: str, where: str, work: Work) -> None:
+    library.load(places, name, progress=_progress(work, "decoding"))
+
+
+ACTIONS: dict[str, Callable[[Paths, str, str, Work], None]] = {
+    "download": _download,
+    "verify": _verify,
+    "import": _import,
+    "decode": _decode,
+}
+
+
+def main(words: list[str]) -> int:
+    action, name, where = (*words, "")[:3]
+
+    def stop(*_: object) -> None:
+        raise Cancelled
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.nice(NICE)
+    places = paths.find()
+    try:
+        with Work(places, name, action) as work:
+            ACTIONS[action](places, name, where, work)
+    except Busy as error:
+        print(error, file=sys.stderr)
+        return 3
+    except MlptuiError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Cancelled:
+        return 143
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
