@@ -64,7 +64,7 @@ def _emnist(split: str, title: str, classes: tuple[str, ...], train: int, test: 
 
 
 def _made(name: str, title: str) -> Entry:
-    return Entry(name, title, "generated", ("orange", "blue"), (2,), 2_000, 1_000, "made by mlptui", "none needed")
+    return Entry(name, title, "generated", ("A", "B"), (2,), 2_000, 1_000, "made by mlptui", "none needed")
 
 
 TABLE = (

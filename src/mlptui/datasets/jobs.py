@@ -27,8 +27,8 @@ TOLD = 8
 class Job:
     """What is being done to a set, or was last. `done` of `total` bytes; `began` is when, and with how many, in this phase.
 
-    `failures` has a line a failed attempt; `error` says why the whole failed, empty where it did not; `ended` is when it
-    stopped, 0 while it goes on.
+    `failures` has a line a failed attempt; `error` says why the whole failed, empty where it did not or was cancelled;
+    `ended` is when it stopped, 0 while it goes on.
     """
 
     name: str
@@ -142,8 +142,10 @@ class Work:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        why = "" if error is None else safe(error, 1000) or "cancelled"
-        self._put(phase="failed" if why else "done", error=why, ended=time.time(), speed=0.0)
+        cancelled = error is not None and not isinstance(error, Exception)
+        why = "" if error is None or cancelled else safe(error, 1000) or type(error).__name__
+        phase = "cancelled" if cancelled else "failed" if why else "done"
+        self._put(phase=phase, error=why, ended=time.time(), speed=0.0)
         self._write()
         os.close(self._fd)
 

@@ -23,12 +23,13 @@ from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
 from mlptui.tui.desk import Desk
 from mlptui.tui.form_state import DataSet, FormState
-from mlptui.tui.messages import DataChosen, DeviceChosen, Noticed, ResumeAsked, RunChosen, StartAsked
+from mlptui.tui.messages import DataChosen, DataUseAsked, DeviceChosen, Noticed, ResumeAsked, RunChosen, SetsFound, StartAsked
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
 from mlptui.tui.screens.modal import HelpScreen
-from mlptui.tui.screens.planned import DataScreen, FilesScreen, ModelScreen, ParamsScreen
+from mlptui.tui.screens.planned import FilesScreen, ModelScreen, ParamsScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 
@@ -52,7 +53,7 @@ class MlptuiApp(App[int]):
     TITLE = "mlptui"
     BINDINGS = keys.bindings(keys.APP)
     MODES: ClassVar[dict[str, Any]] = {
-        "data": DataScreen,
+        "data": "data",
         "model": ModelScreen,
         "params": ParamsScreen,
         "train": "train",
@@ -66,8 +67,8 @@ class MlptuiApp(App[int]):
     """
 
     def __init__(self, paths: Paths, settings: Settings, ascii_only: bool = False) -> None:
-        self.glyphs = Glyphs(ascii=ascii_only)
         super().__init__(driver_class=terminal.SafeDriver if sys.platform != "win32" else None)
+        self.glyphs = Glyphs(ascii=ascii_only, colourless=self.no_color)
         self._filters.append(terminal.SafeText(ascii_only))
         self.paths = paths
         self.preferences = settings
@@ -84,6 +85,7 @@ class MlptuiApp(App[int]):
         self.form.history.clear()
         self.train_screen = TrainScreen(self.form)
         self.runs_screen = RunsScreen(paths)
+        self.install_screen(DataScreen(self.form, self._form_changed), "data")
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
         self._notice_timer: Any = None
@@ -94,7 +96,7 @@ class MlptuiApp(App[int]):
         loop = asyncio.get_running_loop()
         self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
         _be_nice()
-        for name in ("watch", "runs", "commands", "devices", "load", "settings"):
+        for name in ("watch", "runs", "commands", "devices", "load", "settings", "sets", "open", "samples", "jobs"):
             self.background[name] = Background(name, loop)
         if self.is_headless is False:
             terminal.end_on_signals(self)
@@ -186,6 +188,23 @@ class MlptuiApp(App[int]):
         self.desk.facts = message.facts
         self.desk.device = self.form.text("device")
         self._refresh_bars()
+
+    def on_data_use_asked(self, message: DataUseAsked) -> None:
+        self.form.set("data.name", message.name)
+        self._form_changed()
+        self._tell(f"the next run trains on {message.name}; 4 sets it up, r there starts it")
+
+    def on_sets_found(self, message: SetsFound) -> None:
+        found = {name: DataSet(*facts) for name, facts in message.sets.items()}
+        if found != self.form.data_sets:
+            self.form.data_sets = found
+            self._form_changed()
+
+    def _form_changed(self) -> None:
+        """Something outside of the form changed what it says."""
+        self.train_screen.form.check()
+        for canvas in self.screen.query("CatalogCanvas"):
+            canvas.redraw()  # type: ignore[attr-defined]
 
     def on_device_chosen(self, message: DeviceChosen) -> None:
         self.train_screen.form.use_device(message.device)

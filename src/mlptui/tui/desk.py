@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 from mlptui.core import text
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
+from mlptui.store.settings import Settings
 from mlptui.tui import keys
 from mlptui.tui.background import Background
 from mlptui.tui.keys import Key
@@ -47,6 +48,7 @@ class Host(Protocol):
     desk: Desk
     background: dict[str, Background]
     paths: Paths
+    preferences: Settings
     bytes_sent: int
 
 

@@ -53,6 +53,31 @@ MOVES = [
     Key("move.first", "home,g", "move(-1000000)", "First", "to the first line", shown="home"),
     Key("move.last", "end,G", "move(1000000)", "Last", "to the last line", shown="end"),
 ]
+DATA = [
+    Key("data.use", "enter", "use", "Use", "train the next run on this set", footer=True),
+    Key("data.download", "d", "download", "Download", "get this set or go on with it; anew if it is damaged", footer=True),
+    Key("data.view", "space,tab,right,l", "screen.look", "Look", "to the pictures, rows, facts and the next run", footer=True,
+        shown="space"),
+    Key("data.verify", "v", "verify", "Verify", "read every byte of it and compare", footer=True),
+    Key("data.add", "a", "add", "Add", "give your own data a name; they stay where they are", footer=True),
+    Key("data.cancel", "c", "cancel", "Cancel", "stop what is being done to this set; what it has is kept"),
+    Key("data.import", "i", "bring", "Import", "take the files of this set from a folder, or a packed set"),
+    Key("data.delete", "x", "delete", "Delete", "delete this set from the data folder; asks once"),
+    Key("data.dismiss", "escape", "dismiss", "Dismiss", "put the outcome of the last work away", shown="esc"),
+    *MOVES,
+]  # fmt: skip
+LOOK = [
+    Key("look.view", "space", "view(1)", "View", "pictures or rows, facts, next run", footer=True, shown="space"),
+    Key("look.enlarge", "enter", "enlarge", "Enlarge", "one picture with its numbers; again: all", footer=True),
+    Key("look.class", "right_square_bracket", "label(1)", "Class", "only the next class", footer=True, shown="[ ]"),
+    Key("look.class_before", "left_square_bracket", "label(-1)", "Class before", "only the class before", shown="["),
+    Key("look.part", "t", "part", "Test set", "the samples of the test set, or of training again", footer=True),
+    Key("look.again", "r", "again", "Next epoch", "what the network sees of these pictures one epoch later"),
+    Key("look.back", "escape,tab", "back", "Back", "back to the list", footer=True, shown="esc"),
+    Key("look.left", "left,h", "turn(-1)", "Left", "the sample, column or choice before", shown="← h"),
+    Key("look.right", "right,l", "turn(1)", "Right", "the next sample, column or choice", shown="→ l"),
+    *MOVES,
+]
 FORM = [
     Key("form.start", "r", "start", "Run", "start a run with these knobs", footer=True),
     Key("form.edit", "enter,e", "edit", "Edit", "type a value; enter keeps it, escape does not", footer=True, shown="enter"),
@@ -92,6 +117,8 @@ TABLE: dict[str, list[Key]] = {
     "Train, a run": LIVE,
     "Runs": RUNS,
     "Devices": DEVICES,
+    "Data, the list": DATA,
+    "Data, a set": LOOK,
 }
 
 

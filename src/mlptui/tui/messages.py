@@ -37,6 +37,20 @@ class DeviceChosen(Message):
 
 
 @dataclass
+class DataUseAsked(Message):
+    """A person wants the next run to train on this set."""
+
+    name: str
+
+
+@dataclass
+class SetsFound(Message):
+    """Which sets can be used: (training samples, shape of one, number of classes) by name."""
+
+    sets: dict[str, tuple[int, tuple[int, ...], int]]
+
+
+@dataclass
 class DataChosen(Message):
     """The form's data set or model changed."""
 

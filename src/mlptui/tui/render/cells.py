@@ -13,11 +13,15 @@ PLAIN, DIM, STRONG, ACCENT, GOOD, WARN, BAD, CURVE, CURSOR = (
 ROLES = (DIM, STRONG, ACCENT, GOOD, WARN, BAD, CURVE, CURSOR)
 
 
+SHORTEST_TITLE = 8
+
+
 @dataclass(frozen=True)
 class Glyphs:
-    """The characters that views draw with; `ascii` for terminals without UTF-8."""
+    """The characters that views draw with; `ascii` for terminals without UTF-8, `colourless` for those without colours."""
 
     ascii: bool = False
+    colourless: bool = False
 
     def text(self, text: str) -> str:
         return ascii_only(text) if self.ascii else text
@@ -25,6 +29,11 @@ class Glyphs:
     @property
     def ramp(self) -> str:
         return " .:-=+*#" if self.ascii else " ▁▂▃▄▅▆▇█"
+
+    @property
+    def shades(self) -> str:
+        """From black to white, for pictures where colours are not to be had."""
+        return " .:-=+*#%@" if self.ascii else " ░▒▓█"
 
     @property
     def eighths(self) -> str:
@@ -115,9 +124,10 @@ def rule(title: str = "", *fact: Span) -> Line:
 
 def _edge(left: str, line: str, right: str, title: str, fact: Line, cells: int, role: str, glyphs: Glyphs) -> Line:
     fact = shown(fact, length(fact), glyphs) if fact else []
-    named = glyphs.text(cut(safe(title), max(0, cells - 6)))
-    start: Line = [(left, role)] + ([(" " + named + " ", STRONG)] if named else [])
     end: Line = ([(" ", PLAIN), *fact, (" ", PLAIN)] if fact else []) + [(line + right, role)]
+    beside = cells - length(end) - 4  # the title gives way to the fact, but not to nothing
+    named = glyphs.text(cut(safe(title), beside if beside >= SHORTEST_TITLE else max(0, cells - 6)))
+    start: Line = [(left, role)] + ([(" " + named + " ", STRONG)] if named else [])
     room = cells - length(start) - length(end)
     if room < 0:
         return [*shown(start, cells - 2, glyphs), (line + right, role)]
@@ -132,3 +142,14 @@ def columns(cells: list[str], widths: list[int], right: set[int], gap: str = "  
         blank = " " * (wide - width(shown))
         parts.append(blank + shown if i in right else shown + blank)
     return gap.join(parts)
+
+
+def wrapped(value: str, cells: int) -> list[str]:
+    """Words in lines of at most `cells` cells; longer ones are cut hard."""
+    lines = [""]
+    words = safe(value, 2000).split(" ")
+    for word in [w[i : i + cells] for w in words for i in range(0, max(1, len(w)), max(1, cells))]:
+        if lines[-1] and width(lines[-1]) + 1 + width(word) > cells:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel, wrapped
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,24 @@ def question(title: str, text: str, answers: list[tuple[str, str]], cells: int, 
     lines: list[Line] = [[(line, PLAIN)] for line in text.splitlines()]
     body = [*lines, [], keys]
     return panel(title, [], body, (cells, len(body) + 2), glyphs, True)
+
+
+def prompt(
+    title: str,
+    names: list[str],
+    told: list[tuple[str, str]],
+    answers: list[tuple[str, str]],
+    size: tuple[int, int],
+    glyphs: Glyphs,
+) -> list[Line]:
+    """Names of lines to fill in (the lines themselves stand over them), sentences with their roles, and the keys."""
+    cells, rows = size
+    body: list[Line] = [[], *([(name, DIM)] for name in names), []]
+    for sentence, role in told:
+        body += [[(line, role)] for line in wrapped(sentence, cells - 4)]
+    body = body[: rows - 4]
+    body += [[]] * (rows - 4 - len(body))
+    keys: Line = []
+    for key, label in answers:
+        keys += [(f"{key} ", ACCENT), (f"{label}   ", PLAIN)]
+    return panel(title, [], [*body, [], keys], size, glyphs, True)

@@ -29,23 +29,6 @@ class PlannedScreen(AreaScreen):
         yield PageCanvas(self.PAGE)
 
 
-class DataScreen(PlannedScreen):
-    NUMBER, NAME = 1, "Data"
-    PAGE = pages.Page(
-        "data",
-        (
-            "find, download and verify data sets (MNIST, CIFAR-10 and others)",
-            "look at their pictures, classes and statistics before training",
-            "bring your own: folders of images, CSV, npz",
-        ),
-        (
-            ("mlptui data list", "what is known and what is here"),
-            ("mlptui data import fashion-mnist FOLDER", "four files copied by hand"),
-            ("mlptui train --data fashion-mnist-sample", "the sample needs no import"),
-        ),
-    )
-
-
 class ModelScreen(PlannedScreen):
     NUMBER, NAME = 2, "Model"
     PAGE = pages.Page(

@@ -1,5 +1,6 @@
 """A widget that is nothing but lines, and sends to the terminal only the cells that changed."""
 
+from functools import lru_cache
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -83,12 +84,20 @@ class Canvas(Widget):
         return Strip([Segment(text, self._style(role)) for text, role in line if text]).simplify()
 
     def _style(self, role: str) -> Style:
+        if role.startswith("#"):  # a pixel pair: upper and lower colour
+            return _pixel_style(role)
         if role not in self._styles_by_role:
             base = self.rich_style
             self._styles_by_role[role] = (
                 base + self.get_component_rich_style(f"role--{role}", partial=True) if role in ROLES else base
             )
         return self._styles_by_role[role]
+
+
+@lru_cache(maxsize=1 << 14)
+def _pixel_style(role: str) -> Style:
+    upper, _, lower = role.partition("/")
+    return Style(color=upper, bgcolor=lower or None)
 
 
 def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:

@@ -1,0 +1,114 @@
+"""Data sets for the screen: what is there, and what one of them holds. For background threads: all of it reads files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlptui.core import text
+from mlptui.core.errors import DataError
+from mlptui.store.paths import Paths
+from mlptui.tui.render.data import ColumnRow, FactSheet, Going, SetRow
+
+
+@dataclass(frozen=True)
+class Sets:
+    """One look at all sets. `usable` has what the form needs of each that can be trained on."""
+
+    rows: list[SetRow]
+    usable: dict[str, tuple[int, tuple[int, ...], int]]
+
+
+@dataclass(frozen=True)
+class OneSet:
+    """A set that was opened: its facts, and its arrays where it is here (`data` is a datasets.dataset.Dataset)."""
+
+    name: str
+    sheet: FactSheet
+    facts: Any
+    data: Any = None
+    problem: str = ""
+
+
+def read_sets(paths: Paths) -> Sets:
+    from mlptui.datasets import catalog, jobs, library
+
+    going = jobs.running(paths)
+    rows, usable = [], {}
+    for name in catalog.names(paths):
+        state = library.state(paths, name)
+        entry = catalog.ENTRIES.get(name)
+        rows.append(
+            SetRow(
+                name,
+                state.kind,
+                state.share,
+                state.size,
+                entry.title if entry else "",
+                state.problem,
+                _going(going.get(name)),
+                own=entry is None,
+                made=catalog.always_here(name),
+            )
+        )
+        if state.usable:
+            try:
+                facts = library.of_entry(entry) if entry else library.facts(paths, name)
+            except DataError:
+                continue
+            usable[name] = (facts.train_size, facts.shape, len(facts.classes))
+    return Sets(rows, usable)
+
+
+def _going(job: Any) -> Going | None:
+    if job is None:
+        return None
+    left = job.left if job.phase == "downloading" else None
+    return Going(job.phase, job.file, job.done, job.total, job.speed, left, job.mirror, job.failures, job.error)
+
+
+def open_one(paths: Paths, row: SetRow) -> OneSet:
+    """Open a set without reading its arrays through; one that is not here shows what the catalog says."""
+    from mlptui.datasets import catalog, library
+
+    problem, data = row.problem, None
+    facts: Any
+    try:
+        facts = library.facts(paths, row.name)
+        if row.state == "here":
+            data = library.load(paths, row.name, thorough=False)
+            facts = data.facts
+    except DataError as error:
+        problem = str(error)
+        facts = library.of_entry(catalog.ENTRIES[row.name]) if row.name in catalog.ENTRIES else None
+    return OneSet(row.name, _sheet(paths, row, facts), facts, data, problem)
+
+
+def _sheet(paths: Paths, row: SetRow, facts: Any) -> FactSheet:
+    from mlptui.datasets import catalog
+
+    if facts is None:
+        return FactSheet()
+    pairs = [("", facts.title)]
+    pairs.append(("samples", f"{text.count(facts.train_size)} train, {text.count(facts.test_size)} test"))
+    if len(facts.shape) == 3:
+        channels, height, width = facts.shape
+        pairs.append(("pictures", f"{width} x {height}, {'grey' if channels == 1 else 'colour'}"))
+    else:
+        pairs.append(("features", text.count(facts.shape[0])))
+    if facts.classes:
+        pairs.append(("classes", text.count(len(facts.classes))))
+    elif facts.target:
+        target = facts.target
+        pairs.append(("target", f"{target.name}: {target.low:.4g} to {target.high:.4g}, mean {target.mean:.4g}"))
+    if facts.kind == "images" and facts.mean:
+        pairs.append(("mean", " ".join(f"{m:.4f}" for m in facts.mean)))
+        pairs.append(("deviation", " ".join(f"{d:.4f}" for d in facts.deviation)))
+    pairs += [("licence", facts.licence), ("origin", facts.origin)]
+    entry = catalog.ENTRIES.get(row.name)
+    if entry and entry.downloadable and not row.usable:
+        size = text.size(entry.download_size) if entry.download_size else "of a size its origin tells"
+        pairs.append(("download", f"{text.counted(len(entry.files), 'file')}, {size}"))
+        pairs += [("mirror" if i == 0 else "", mirror) for i, mirror in enumerate(entry.mirrors)]
+    pairs += [("note", note) for note in facts.notes]
+    columns = tuple(ColumnRow(c.name, c.mean, c.deviation, c.low, c.high, c.missing, c.histogram) for c in facts.columns)
+    known = columns if any(c.histogram for c in columns) else ()
+    return FactSheet(tuple(pairs), facts.classes, facts.train_counts, facts.test_counts, known)

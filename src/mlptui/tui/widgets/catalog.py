@@ -1,0 +1,90 @@
+"""The list of data sets."""
+
+from textual.message import Message
+
+from mlptui.tui import keys
+from mlptui.tui.desk import host
+from mlptui.tui.render import data
+from mlptui.tui.render.cells import Line
+from mlptui.tui.render.data import SetRow
+from mlptui.tui.widgets.cursor import CursorCanvas
+
+
+class SetAction(Message):
+    """A key was pressed for the set under the cursor."""
+
+    def __init__(self, action: str, row: SetRow) -> None:
+        super().__init__()
+        self.action, self.row = action, row
+
+
+class Moved(Message):
+    """The cursor came to another set."""
+
+
+class CatalogCanvas(CursorCanvas):
+    BINDINGS = keys.bindings(keys.DATA)
+    DEFAULT_CSS = "CatalogCanvas { height: 1fr; width: 38; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="catalog")
+        self.rows: list[SetRow] = []
+        self.loaded = False
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def visible_rows(self) -> int:
+        return self.size.height - 2
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        facts = host(self).desk.facts
+        view = data.Catalog(self.rows, self.cursor, self.first, facts[0] if facts else "", self.loaded)
+        return data.catalog(view, width, height, self.glyphs, self.has_focus)
+
+    @property
+    def chosen(self) -> SetRow | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def show_rows(self, rows: list[SetRow]) -> None:
+        """New rows; the cursor stays on its set."""
+        before = self.chosen.name if self.chosen else None
+        self.rows, self.loaded = rows, True
+        self.place_cursor(next((i for i, row in enumerate(rows) if row.name == before), self.cursor))
+
+    def point_to(self, name: str) -> None:
+        self.place_cursor(next((i for i, row in enumerate(self.rows) if row.name == name), self.cursor))
+
+    def place_cursor(self, row: int) -> None:
+        before = self.chosen.name if self.chosen else None
+        super().place_cursor(row)
+        if self.chosen and self.chosen.name != before:
+            self.post_message(Moved())
+
+    def _ask(self, action: str) -> None:
+        if self.chosen:
+            self.post_message(SetAction(action, self.chosen))
+
+    def action_use(self) -> None:
+        self._ask("use")
+
+    def action_download(self) -> None:
+        self._ask("download")
+
+    def action_verify(self) -> None:
+        self._ask("verify")
+
+    def action_cancel(self) -> None:
+        self._ask("cancel")
+
+    def action_delete(self) -> None:
+        self._ask("delete")
+
+    def action_bring(self) -> None:
+        self._ask("bring")
+
+    def action_dismiss(self) -> None:
+        self._ask("dismiss")
+
+    def action_add(self) -> None:
+        self.post_message(SetAction("add", self.chosen or SetRow("", "")))
