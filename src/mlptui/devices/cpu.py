@@ -57,7 +57,7 @@ class CpuReader:
             _load(),
             busy,
             memory.get("MemTotal"),
-            memory.get("MemAvailable"),
+            memory_available(memory.get("MemAvailable")),
         )
 
 
@@ -76,21 +76,44 @@ def _cpu_quota(cgroups: Path, own: Path) -> float | None:
 
     Version 2: `cpu.max` holds "QUOTA PERIOD" or "max PERIOD" (kernel documentation, cgroup-v2, "CPU Interface Files").
     """
-    try:
-        path = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::")).strip("/")
-    except (OSError, StopIteration):
-        return None
-    here = cgroups / path
     found = []
-    for folder in (here, *here.parents):
+    for folder in _control_groups(cgroups, own):
         try:
             quota, period = (folder / "cpu.max").read_text().split()
             found.append(int(quota) / int(period))
         except (OSError, ValueError, ZeroDivisionError):
             pass  # no such group, no limit there ("max"), or not a control group
-        if folder == cgroups:
-            break
     return min(found, default=None)
+
+
+def memory_available(
+    free: int | None, cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> int | None:
+    """Bytes that this process may still take: of the `free` ones, what the limits of its control groups leave.
+
+    Version 2: `memory.max` less `memory.current`; pages of files that were not used lately (`inactive_file` in
+    `memory.stat`) are given back when they are needed.
+    """
+    found = [] if free is None else [free]
+    for folder in _control_groups(cgroups, own):
+        try:
+            limit, used = int((folder / "memory.max").read_text()), int((folder / "memory.current").read_text())
+            rows = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            found.append(max(0, limit - used + next((int(r[1]) for r in rows if r[0] == "inactive_file"), 0)))
+        except (OSError, ValueError, IndexError):
+            pass
+    return min(found, default=None)
+
+
+def _control_groups(cgroups: Path, own: Path) -> list[Path]:
+    """The control groups (version 2) that this process is in, from its own one up."""
+    try:
+        path = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::")).strip("/")
+    except (OSError, StopIteration):
+        return []
+    here = cgroups / path
+    folders = [here, *here.parents]
+    return folders[: folders.index(cgroups) + 1] if cgroups in folders else folders
 
 
 def _load() -> tuple[float, float, float] | None:
