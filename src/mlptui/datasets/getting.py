@@ -7,7 +7,7 @@ from typing import Any
 from mlptui.core.errors import DataError
 from mlptui.datasets import catalog, checking, fetch, importing, library
 from mlptui.datasets.entry import Entry, File
-from mlptui.datasets.jobs import TOLD, Busy, Work
+from mlptui.datasets.jobs import TOLD, Busy, SetLock, Work
 from mlptui.datasets.prepared import Told, quiet
 from mlptui.store import atomic
 from mlptui.store.paths import Paths
@@ -67,7 +67,7 @@ def _one(paths: Paths, entry: Entry, file: File, addresses: list[str], folder: P
             return target
         except DataError:
             atomic.unlink_quietly(target)
-    work.phase("downloading")
+    work.say(phase="downloading", file=file.name)
 
     def told(progress: fetch.Progress) -> None:
         work.say(
@@ -89,7 +89,7 @@ class _sharing:
     """Sets that come from one archive share its download: the second one waits for the first."""
 
     def __init__(self, paths: Paths, entry: Entry, work: Work, told: Told) -> None:
-        self.shared: Any = Work(paths, entry.key, "download") if entry.key else None
+        self.shared = SetLock(paths, entry.key) if entry.key else None
         self.work, self.told = work, told
 
     def __enter__(self) -> None:

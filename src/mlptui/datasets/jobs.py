@@ -9,12 +9,13 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
+from mlptui.datasets import catalog
 from mlptui.store import atomic, lock
 from mlptui.store.paths import Paths
 
@@ -28,7 +29,8 @@ class Job:
     """What is being done to a set, or was last. `done` of `total` bytes; `began` is when, and with how many, in this phase.
 
     `failures` has a line a failed attempt; `error` says why the whole failed, empty where it did not or was cancelled;
-    `ended` is when it stopped, 0 while it goes on.
+    `said` is when it last
+    told, `ended` when it stopped, 0 while it goes on.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Job:
     error: str = ""
     pid: int = 0
     began: float = 0.0
+    said: float = 0.0
     ended: float = 0.0
 
     @property
@@ -60,6 +63,8 @@ def _folder(paths: Paths) -> Path:
 
 
 def lock_file(paths: Paths, name: str) -> Path:
+    """Raises DataError for a name that could lead elsewhere."""
+    catalog.folder(paths, name)
     return _folder(paths) / f"{name}.lock"
 
 
@@ -75,16 +80,34 @@ def working(paths: Paths, name: str) -> int:
 
 def read(paths: Paths, name: str) -> Job | None:
     """The job that goes on, or the last one; one that ended without saying so is shown as that. Never raises."""
+    job = _read(paths, name)
+    if job and not job.ended and not working(paths, name):
+        job = _read(paths, name)  # it may have ended well between the two looks
+        if job and not job.ended:
+            return replace(job, ended=job.began or 1.0, error="it was ended in the middle; what it had is kept")
+    return job
+
+
+def _read(paths: Paths, name: str) -> Job | None:
     try:
         values = json.loads(atomic.read_regular(_page(paths, name), LIMIT))
-        job = Job(**{**values, "failures": tuple(values.get("failures", ()))})
-        if not (isinstance(job.done, int) and isinstance(job.total, int) and isinstance(job.speed, float | int)):
-            return None
+        known = {f.name: values[f.name] for f in fields(Job) if f.name in values}
+        known["failures"] = tuple(known.get("failures", ()))
+        if all(_fits(f.name, known[f.name]) for f in fields(Job) if f.name in known):
+            return Job(**known)
     except (OSError, StorageError, ValueError, TypeError, AttributeError, RecursionError):
-        return None
-    if not job.ended and not working(paths, name):
-        return Job(**{**asdict(job), "ended": job.began or 1.0, "error": "it was ended in the middle; what it had is kept"})
-    return job
+        pass
+    return None
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "failures":
+        return all(isinstance(v, str) for v in value)
+    if name in ("done", "total", "pid"):
+        return isinstance(value, int) and 0 <= value < 1 << 62
+    if name in ("speed", "began", "said", "ended"):
+        return isinstance(value, int | float) and 0 <= value < 1e15
+    return isinstance(value, str)
 
 
 def forget(paths: Paths, name: str) -> None:
@@ -111,20 +134,18 @@ class Busy(DataError):
         super().__init__(f"another process{f' ({pid})' if pid > 0 else ''} works on {name}")
 
 
-@dataclass
-class Work:
-    """The holder's side: `with Work(paths, name, action) as work` holds the lock; `say` keeps the page up to date."""
+class SetLock:
+    """`with SetLock(paths, name)`: nobody else works on this set. Raises Busy, and DataError where there are no locks.
 
-    paths: Paths
-    name: str
-    action: str
-    job: Job = field(init=False)
-    _said: float = field(default=0.0, init=False)
-    _marks: list[tuple[float, int]] = field(default_factory=list, init=False)
+    A process must not take the lock of a set that it holds already: closing the second handle would drop the first.
+    """
 
-    def __enter__(self) -> "Work":
-        atomic.make_folder(_folder(self.paths))
+    def __init__(self, paths: Paths, name: str) -> None:
+        self.paths, self.name = paths, name
+
+    def __enter__(self) -> Self:
         path = lock_file(self.paths, self.name)
+        atomic.make_folder(path.parent)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -137,7 +158,42 @@ class Work:
         except OSError as error:
             os.close(self._fd)
             raise DataError(f"the file system of {path.parent} gives no locks ({error.strerror})") from None
-        self.job = Job(self.name, self.action, pid=os.getpid(), began=time.time())
+        self._sweep()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        os.close(self._fd)
+
+    def _sweep(self) -> None:
+        """Remove what a killed holder of this lock left: only holders make such folders and files."""
+        for folder, begins in (
+            (self.paths.datasets, (f".tmp-{self.name}~", f".del-{self.name}~")),
+            (_folder(self.paths), (f".{self.name}.json.",)),
+        ):
+            try:
+                with os.scandir(folder) as found:
+                    left = [Path(e.path) for e in found if e.name.startswith(begins)]
+            except OSError:
+                continue
+            for path in left:
+                if path.is_dir() and not path.is_symlink():
+                    atomic.remove_folder_quietly(path)
+                else:
+                    atomic.unlink_quietly(path)
+
+
+class Work(SetLock):
+    """The holder's side of a job: `with Work(paths, name, action) as work`; `say` keeps the page up to date."""
+
+    def __init__(self, paths: Paths, name: str, action: str) -> None:
+        super().__init__(paths, name)
+        self.job = Job(name, action)
+        self._said_at = 0.0
+        self._marks: list[tuple[float, int]] = []
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._put(pid=os.getpid(), began=time.time())
         self._write()
         return self
 
@@ -147,7 +203,7 @@ class Work:
         phase = "cancelled" if cancelled else "failed" if why else "done"
         self._put(phase=phase, error=why, ended=time.time(), speed=0.0)
         self._write()
-        os.close(self._fd)
+        super().__exit__(kind, error, trace)
 
     def phase(self, phase: str) -> None:
         """A new part of the work begins."""
@@ -159,13 +215,13 @@ class Work:
         """New facts; they reach the page a few times a second."""
         self._put(**facts)
         now = time.monotonic()
-        if now - self._said >= SAY_INTERVAL:
+        if now - self._said_at >= SAY_INTERVAL:
             self._measure(now)
             self._write()
-            self._said = now
+            self._said_at = now
 
     def _put(self, **facts: Any) -> None:
-        self.job = Job(**{**asdict(self.job), **facts})
+        self.job = replace(self.job, **facts)
 
     def _measure(self, now: float) -> None:
         """Bytes a second over the last few seconds."""
@@ -177,6 +233,7 @@ class Work:
             self._put(speed=(self.job.done - first[1]) / (now - first[0]))
 
     def _write(self) -> None:
+        self._put(said=time.time())
         try:
             atomic.replace(_page(self.paths, self.name), json.dumps(asdict(self.job)).encode(), durable=False)
         except OSError:

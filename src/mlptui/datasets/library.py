@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlptui.core.errors import DataError
 from mlptui.core.text import safe
@@ -10,9 +12,11 @@ from mlptui.datasets import catalog, prepared
 from mlptui.datasets.catalog import ENTRIES, SAMPLE
 from mlptui.datasets.dataset import IMAGES, TABLE, Dataset, Facts
 from mlptui.datasets.entry import Entry
+from mlptui.datasets.jobs import Busy, SetLock
 from mlptui.datasets.prepared import Progress, Told, quiet
 from mlptui.store.paths import Paths
 
+WAIT = 0.2  # seconds between looks at a set that another process decodes
 HERE, PARTLY, ABSENT, DAMAGED, ADDED = "here", "partly here", "not here", "damaged", "added"
 
 
@@ -106,18 +110,43 @@ def load(paths: Paths, name: str, told: Told = quiet, progress: Progress = quiet
     place = catalog.folder(paths, name)
     if not catalog.is_here(paths, name):
         raise DataError(absent(paths, name))
-    if not (place / catalog.DESCRIPTION).exists():
-        from mlptui.datasets.importing import import_folder
-
-        import_folder(paths, name, place, told)
-    elif not prepared.read(place).arrays:
-        from mlptui.datasets.own import decode
-
-        decode(paths, name, told, progress)
+    if not decoded(place):
+        _decode_once(paths, name, told, progress)
     try:
         return prepared.open_set(place, thorough, progress)
     except FileNotFoundError:
         raise DataError(absent(paths, name)) from None
+
+
+def decoded(place: Path) -> bool:
+    """Whether a set that is here has its arrays. Raises DataError for damage."""
+    return (place / catalog.DESCRIPTION).exists() and bool(prepared.read(place).arrays)
+
+
+def decode(paths: Paths, name: str, told: Told = quiet, progress: Progress = quiet) -> None:
+    """Decode a set that is here but not in arrays yet; for the holder of its lock. Raises DataError."""
+    place = catalog.folder(paths, name)
+    if decoded(place):
+        return
+    if (place / catalog.DESCRIPTION).exists():
+        from mlptui.datasets import own
+
+        own.decode(paths, name, told, progress)
+    else:
+        from mlptui.datasets.importing import import_folder
+
+        import_folder(paths, name, place, told)
+
+
+def _decode_once(paths: Paths, name: str, told: Told, progress: Progress) -> None:
+    """Decode under the set's lock; where another process does that already, wait for it."""
+    while not decoded(catalog.folder(paths, name)):
+        try:
+            with SetLock(paths, name):
+                decode(paths, name, told, progress)
+        except Busy as error:
+            told(f"waiting: {error}")
+            time.sleep(WAIT)
 
 
 def verify(paths: Paths, name: str, progress: Progress = quiet) -> str:
@@ -127,8 +156,8 @@ def verify(paths: Paths, name: str, progress: Progress = quiet) -> str:
         return "the hashes that mlptui carries" if name == SAMPLE else "nothing: it is made anew each time"
     if not catalog.is_here(paths, name):
         raise DataError(absent(paths, name))
-    if not (catalog.folder(paths, name) / catalog.DESCRIPTION).exists():
-        load(paths, name, progress=progress)
+    if not (catalog.folder(paths, name) / catalog.DESCRIPTION).exists():  # the files of an earlier version
+        decode(paths, name, progress=progress)
     description = prepared.verify(catalog.folder(paths, name), progress)
     if not description.arrays:
         return "nothing: it is not decoded yet"
@@ -163,7 +192,7 @@ def remove(paths: Paths, name: str) -> None:
         raise DataError(f"{safe(name, 80)} is not in {paths.datasets}")
     try:
         if place.exists():
-            away = paths.datasets / f".del-{os.getpid()}-{name}"
+            away = paths.datasets / f".del-{name}~{os.getpid()}"
             os.rename(place, away)
             shutil.rmtree(away, ignore_errors=True)
         others = [e for e in ENTRIES.values() if entry and e.folder == entry.folder and e.name != name]

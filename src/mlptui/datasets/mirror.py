@@ -7,9 +7,11 @@ mirror has a limited time for all of its heads, however it spends it.
 import base64
 import contextlib
 import http.client
+import math
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -40,6 +42,7 @@ class Answer:
     """The body from byte `begin` on, of a file of `total` bytes (0: it does not say)."""
 
     response: Any
+    watch: "Watch"
     begin: int
     total: int
 
@@ -50,11 +53,14 @@ class Answer:
     def read(self, most: int) -> bytes:
         """Some bytes; none at the end, also at an early one. Raises Refused for what the network does."""
         try:
-            data: bytes = self.response.read1(most)
+            with self.watch.within(HEADS * STALL):
+                data: bytes = self.response.read1(most)
             return data
         except TimeoutError:
             raise Refused(f"no byte came for {STALL:.0f} s") from None
         except (http.client.HTTPException, OSError, ValueError) as error:
+            if self.watch.expired:
+                raise Refused(f"nothing of the file came for {HEADS * STALL:.0f} s") from None
             raise Refused(f"the connection broke ({_words(error)})") from None
 
     def __enter__(self) -> "Answer":
@@ -62,6 +68,7 @@ class Answer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.response.close()
+        self.watch.end()
 
 
 def host(address: str) -> str:
@@ -83,19 +90,29 @@ def get(address: str, start: int = 0, etag: str = "") -> Answer | None:
         headers["Range"] = f"bytes={start}-"
         if etag and not etag.startswith("W/"):
             headers["If-Range"] = etag
-    with _watched() as (sockets, expired):
-        for _ in range(REDIRECTS + 1):
-            parts = _parts(address)
-            response = _open(parts, headers, sockets, expired)
-            if response.status not in (301, 302, 303, 307, 308):
-                break
-            address = _next(address, response)
-        else:
-            raise Refused("it redirects in a circle, or too often", final=True)
-    return _judged(response, start)
+    watch = Watch()
+    answer = None
+    try:
+        with watch.within(HEADS * STALL):
+            response = _followed(address, headers, watch)
+        answer = _judged(response, start, watch)
+        return answer
+    finally:
+        if answer is None:
+            watch.end()
 
 
-def _judged(response: Any, start: int) -> Answer | None:
+def _followed(address: str, headers: dict[str, str], watch: "Watch") -> Any:
+    """The answer that is no redirect."""
+    for _ in range(REDIRECTS + 1):
+        response = _open(_parts(address), headers, watch)
+        if response.status not in (301, 302, 303, 307, 308):
+            return response
+        address = _next(address, response)
+    raise Refused("it redirects in a circle, or too often", final=True)
+
+
+def _judged(response: Any, start: int, watch: "Watch") -> Answer | None:
     code = response.status
     if code not in (200, 206):
         response.close()
@@ -107,13 +124,13 @@ def _judged(response: Any, start: int) -> Answer | None:
         response.close()
         raise Refused("it sends the file recoded although that was not asked for", final=True)
     if code == 200:
-        return Answer(response, 0, _number(response.headers.get("Content-Length", "")))
+        return Answer(response, watch, 0, _number(response.headers.get("Content-Length", "")))
     unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
     place, _, total = rest.partition("/")
     if unit != "bytes" or place.partition("-")[0] != str(start):
         response.close()
         return None
-    return Answer(response, start, _number(total))
+    return Answer(response, watch, start, _number(total))
 
 
 def _number(text: str) -> int:
@@ -158,16 +175,59 @@ class _AsIs(urllib.request.HTTPErrorProcessor):
     https_response = http_response
 
 
-def _handlers(sockets: list[socket.socket]) -> list[urllib.request.BaseHandler]:
-    """http and https whose sockets are noted when they connect; no ftp, file or data addresses."""
+class Watch:
+    """Cuts connections off when one thing takes too long: a timeout of the socket begins anew with every byte."""
+
+    def __init__(self) -> None:
+        self.expired = False
+        self._deadline = math.inf
+        self._sockets: list[socket.socket] = []
+        self._over = threading.Event()
+        threading.Thread(target=self._run, daemon=True, name="watch").start()
+
+    def note(self, connected: socket.socket) -> None:
+        """Keep a handle of our own: TLS takes the first one over."""
+        self._sockets.append(connected.dup())
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        self._deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = math.inf
+
+    def end(self) -> None:
+        self._over.set()
+        for one in self._sockets:
+            one.close()
+
+    def _run(self) -> None:
+        while not self._over.wait(STALL / 10):
+            if time.monotonic() > self._deadline:
+                self.expired = True
+                for one in list(self._sockets):
+                    with contextlib.suppress(OSError):
+                        one.shutdown(socket.SHUT_RDWR)
+
+
+def _opener(watch: Watch) -> urllib.request.OpenerDirector:
+    """Proxies, http and https, with every connection noted; no ftp, file or data addresses."""
 
     def noted(kind: Any) -> Callable[..., Any]:
-        class Noted(kind):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                sockets.append(self.sock)
+        def make(*words: Any, **more: Any) -> Any:
+            connection = kind(*words, **more)
+            connect = connection._create_connection  # a hook of http.client since 3.3, before TLS and the proxy's tunnel
 
-        return Noted
+            def connected(*words: Any, **more: Any) -> Any:
+                made = connect(*words, **more)
+                watch.note(made)
+                return made
+
+            connection._create_connection = connected
+            return connection
+
+        return make
 
     class Http(urllib.request.HTTPHandler):
         def http_open(self, request: urllib.request.Request) -> Any:
@@ -177,50 +237,29 @@ def _handlers(sockets: list[socket.socket]) -> list[urllib.request.BaseHandler]:
         def https_open(self, request: urllib.request.Request) -> Any:
             return self.do_open(noted(http.client.HTTPSConnection), request, context=ssl.create_default_context())
 
-    return [urllib.request.ProxyHandler(), Http(), Https(), _AsIs(), urllib.request.UnknownHandler()]
+    opener = urllib.request.OpenerDirector()
+    for handler in (urllib.request.ProxyHandler(), Http(), Https(), _AsIs(), urllib.request.UnknownHandler()):
+        opener.add_handler(handler)
+    return opener
 
 
-@contextlib.contextmanager
-def _watched() -> Iterator[tuple[list[socket.socket], threading.Event]]:
-    """Cuts the connections off when the heads take too long: a timeout of the socket begins anew with every byte."""
-    sockets: list[socket.socket] = []
-    expired = threading.Event()
-
-    def cut() -> None:
-        expired.set()
-        for one in list(sockets):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
-
-    timer = threading.Timer(HEADS * STALL, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield sockets, expired
-    finally:
-        timer.cancel()
-
-
-def _open(parts: SplitResult, headers: dict[str, str], sockets: list[socket.socket], expired: threading.Event) -> Any:
+def _open(parts: SplitResult, headers: dict[str, str], watch: Watch) -> Any:
     """The head of an answer. Raises Refused."""
     if parts.username:
         words = f"{parts.username}:{parts.password or ''}".encode()
         headers = {**headers, "Authorization": "Basic " + base64.b64encode(words).decode()}
     place = parts.netloc.rpartition("@")[2]
-    opener = urllib.request.OpenerDirector()
-    for handler in _handlers(sockets):
-        opener.add_handler(handler)
     try:
         request = urllib.request.Request(urlunsplit(parts._replace(netloc=place, fragment="")), headers=headers)
-        return opener.open(request, timeout=STALL)
+        return _opener(watch).open(request, timeout=STALL)
     except urllib.error.URLError as error:
-        raise _of_connection(error.reason, expired) from None
+        raise _of_connection(error.reason, watch) from None
     except (http.client.HTTPException, OSError, ValueError, UnicodeError) as error:
-        raise _of_connection(error, expired) from None
+        raise _of_connection(error, watch) from None
 
 
-def _of_connection(error: Any, expired: threading.Event) -> Refused:
-    if expired.is_set():
+def _of_connection(error: Any, watch: Watch) -> Refused:
+    if watch.expired:
         return Refused(f"no whole answer within {HEADS * STALL:.0f} s")
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused(f"its certificate is not trusted: {safe(error.verify_message, 100)}", final=True)

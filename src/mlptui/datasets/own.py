@@ -9,6 +9,7 @@ from mlptui.core.errors import DataError
 from mlptui.core.text import safe
 from mlptui.datasets import catalog, prepared
 from mlptui.datasets.dataset import Facts
+from mlptui.datasets.jobs import SetLock
 from mlptui.datasets.prepared import Description, Progress, Told, Writer, quiet
 from mlptui.datasets.sources import arrays, folder, table
 from mlptui.datasets.sources.source import Options, Source, mark, named
@@ -83,7 +84,7 @@ def add(
     facts = named(source.facts, name, safe(source.seen.lines[0], 200), safe(path, 300))
     origin = {"path": str(path), "options": asdict(_absolute(options)), "mark": mark(_origins(path, options))}
     try:
-        with Writer(paths.datasets, name) as writer:
+        with SetLock(paths, name), Writer(paths.datasets, name) as writer:
             if copy:
                 source.write(writer, progress)
                 writer.commit(facts, origin)

@@ -13,6 +13,7 @@ from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
 from mlptui.datasets import catalog, checking, importing, library, prepared
 from mlptui.datasets.catalog import DESCRIPTION, ENTRIES
+from mlptui.datasets.jobs import Work
 from mlptui.datasets.prepared import CHUNK, LIMIT, Progress, quiet
 from mlptui.store import atomic, sealed
 from mlptui.store.paths import Paths
@@ -51,7 +52,7 @@ def pack(paths: Paths, name: str, target: Path, progress: Progress = quiet) -> P
     return target
 
 
-def unpack(paths: Paths, source: Path, name: str = "", progress: Progress = quiet) -> str:
+def unpack(paths: Paths, source: Path, name: str = "") -> str:
     """Bring a packed set into the data folder, all or nothing, and return its name. Raises DataError.
 
     `name` may say which set it must be.
@@ -59,7 +60,7 @@ def unpack(paths: Paths, source: Path, name: str = "", progress: Progress = quie
     where = safe(source.name, 120)
     try:
         with atomic.open_regular(source) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            return _unpack(paths, where, archive, name, progress)
+            return _unpack(paths, where, archive, name)
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{where} is no packed data set: {safe(error, 120)}") from None
     except FileNotFoundError:
@@ -70,7 +71,7 @@ def unpack(paths: Paths, source: Path, name: str = "", progress: Progress = quie
         raise DataError(safe(error, 300)) from None
 
 
-def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str, progress: Progress) -> str:
+def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str) -> str:
     member = archive.next()
     name, _, first = member.name.partition("/") if member else ("", "", "")
     if member is None or first != DESCRIPTION or not member.isreg() or not catalog.NAME.fullmatch(name):
@@ -84,8 +85,15 @@ def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str, pro
     stream = archive.extractfile(member)
     assert stream is not None
     sealed_text = stream.read(LIMIT)
-    temporary = atomic.make_folder(paths.datasets) / f".tmp-{os.getpid()}-pack"
-    atomic.remove_folder_quietly(temporary)
+    with Work(paths, name, "import") as work:
+        work.phase("unpacking")
+        _receive(paths, where, archive, name, sealed_text, work)
+    return name
+
+
+def _receive(paths: Paths, where: str, archive: tarfile.TarFile, name: str, sealed_text: bytes, work: Work) -> None:
+    """The rest of the archive into a folder that appears when all of it is right."""
+    temporary = atomic.make_folder(paths.datasets) / f".tmp-{name}~{os.getpid()}-pack"
     try:
         os.mkdir(temporary, 0o700)
         atomic.write_new(temporary / DESCRIPTION, sealed_text)
@@ -108,7 +116,7 @@ def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str, pro
             assert content is not None
             _copy(content, temporary / f"{array_name}.npy")
             done += member.size
-            progress(done, description.size)
+            work.say(done=done, total=description.size)
         if left:
             raise DataError(f"{where} is cut short: it lacks {', '.join(sorted(left))}")
         checked = prepared.verify(temporary)
@@ -119,7 +127,6 @@ def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str, pro
         raise DataError(str(error).replace(temporary.name, where)) from None
     finally:
         atomic.remove_folder_quietly(temporary)
-    return name
 
 
 def _matches_origin(name: str, folder: Path, sha256: str, where: str) -> None:

@@ -88,7 +88,10 @@ def mend(name: str) -> str:
 
 
 class Writer:
-    """Makes a data set's folder; nothing is seen of it before `commit`, and nothing is left where that is not reached."""
+    """Makes a data set's folder; nothing is seen of it before `commit`, and nothing is left where that is not reached.
+
+    To be used by who holds the set's lock (jobs.py): the next holder sweeps what a killed one left.
+    """
 
     def __init__(self, parent: Path, name: str) -> None:
         self.parent, self.name = parent, name
@@ -96,7 +99,7 @@ class Writer:
 
     def __enter__(self) -> "Writer":
         atomic.make_folder(self.parent)
-        self.folder = self.parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
+        self.folder = self.parent / f".tmp-{self.name}~{os.getpid()}-{secrets.token_hex(4)}"
         os.mkdir(self.folder, 0o700)
         return self
 
@@ -166,7 +169,7 @@ def write_description(folder: Path, parent: Path, name: str, description: Descri
     }
     atomic.write_new(folder / DESCRIPTION, sealed.document(values))
     atomic.fsync_folder(folder)
-    final, away = parent / name, parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
+    final, away = parent / name, parent / f".del-{name}~{os.getpid()}-{secrets.token_hex(4)}"
     replaced = final.exists() or final.is_symlink()
     if replaced:
         os.rename(final, away)

@@ -31,27 +31,29 @@ def _progress(work: Work, phase: str) -> Callable[[int, int], None]:
     return lambda done, total: work.say(done=done, total=total)
 
 
-def _download(places: Paths, name: str, where: str, work: Work) -> None:
-    getting.download(places, name, where, work)
+def _download(places: Paths, name: str, where: str) -> None:
+    getting.download(places, name, where)
 
 
-def _verify(places: Paths, name: str, where: str, work: Work) -> None:
-    library.verify(places, name, _progress(work, "verifying"))
+def _verify(places: Paths, name: str, where: str) -> None:
+    with Work(places, name, "verify") as work:
+        library.verify(places, name, _progress(work, "verifying"))
 
 
-def _import(places: Paths, name: str, where: str, work: Work) -> None:
-    source = Path(where)
-    if source.is_dir():
-        importing.import_folder(places, name, source, progress=_progress(work, "importing"))
-    else:
-        packing.unpack(places, source, name, _progress(work, "unpacking"))
+def _import(places: Paths, name: str, where: str) -> None:
+    if not Path(where).is_dir():
+        packing.unpack(places, Path(where), name)
+        return
+    with Work(places, name, "import") as work:
+        importing.import_folder(places, name, Path(where), progress=_progress(work, "importing"))
 
 
-def _decode(places: Paths, name: str, where: str, work: Work) -> None:
-    library.load(places, name, progress=_progress(work, "decoding"))
+def _decode(places: Paths, name: str, where: str) -> None:
+    with Work(places, name, "decode") as work:
+        library.decode(places, name, progress=_progress(work, "decoding"))
 
 
-ACTIONS: dict[str, Callable[[Paths, str, str, Work], None]] = {
+ACTIONS: dict[str, Callable[[Paths, str, str], None]] = {
     "download": _download,
     "verify": _verify,
     "import": _import,
@@ -70,8 +72,7 @@ def main(words: list[str]) -> int:
     os.nice(NICE)
     places = paths.find()
     try:
-        with Work(places, name, action) as work:
-            ACTIONS[action](places, name, where, work)
+        ACTIONS[action](places, name, where)
     except Busy as error:
         print(error, file=sys.stderr)
         return 3

@@ -1,5 +1,6 @@
 """Data sets for the screen: what is there, and what one of them holds. For background threads: all of it reads files."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ from mlptui.core import text
 from mlptui.core.errors import DataError
 from mlptui.store.paths import Paths
 from mlptui.tui.render.data import ColumnRow, FactSheet, Going, SetRow
+
+SILENT = 2.0  # seconds without news after which a speed is no longer true
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,11 @@ def read_sets(paths: Paths) -> Sets:
 def _going(job: Any) -> Going | None:
     if job is None:
         return None
-    left = job.left if job.phase == "downloading" else None
-    return Going(job.phase, job.file, job.done, job.total, job.speed, left, job.mirror, job.failures, job.error)
+    silent = time.time() - job.said > SILENT
+    left = job.left if job.phase == "downloading" and not silent else None
+    speed = 0.0 if silent else job.speed
+    phase = "waiting" if silent and job.phase == "downloading" else job.phase
+    return Going(phase, job.file, job.done, job.total, speed, left, job.mirror, job.failures, job.error)
 
 
 def open_one(paths: Paths, row: SetRow) -> OneSet:

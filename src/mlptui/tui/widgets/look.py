@@ -235,13 +235,13 @@ class LookCanvas(Canvas, can_focus=True):
             place = max(0, min(at, total - 1))
             first = place - place % page
             part = "test" if test else "training"
-            which = f" of class {one.facts.classes[label]}" if label is not None else ""
-            head = f"{total:,} {part} samples{which}, {first + 1:,} to {min(total, first + page):,}"
+            which = f"{part}, {one.facts.classes[label]}" if label is not None else part
+            head = f"{which}: {first + 1:,} to {min(total, first + page):,} of {total:,}"
             if view == "plot":
                 size = (max(8, cells - 9), max(4, rows - 4))
-                return Shown(state, words=[f"{total:,} {part} points"], plot=samples.plot(one.data, test, size))
+                return Shown(state, words=[f"{part}: {total:,} points"], plot=samples.plot(one.data, test, size))
             if not total:
-                return Shown(state, words=[f"no {part} samples{which}"])
+                return Shown(state, words=[f"{which}: no samples"])
             if view == "rows":
                 table = samples.table(one.data, test, chosen[first : first + page], skipped)
                 return Shown(state, words=[head], total=total, table=table)
