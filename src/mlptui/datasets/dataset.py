@@ -83,13 +83,30 @@ def facts_from(values: dict[str, Any]) -> Facts:
     numbers = (*found.shape, found.train_size, found.test_size, *found.train_counts, *found.test_counts)
     if not all(isinstance(n, int) and n >= 0 for n in numbers) or not found.shape:
         raise ValueError("sizes must be whole numbers")
-    if found.kind not in (IMAGES, TABLE) or len(found.mean) != len(found.deviation):
-        raise ValueError("kind or moments")
+    if found.kind not in (IMAGES, TABLE) or len(found.shape) != (3 if found.kind == IMAGES else 1) or not all(found.shape):
+        raise ValueError("kind or shape")
+    texts = (found.name, found.title, found.sha256, found.origin, found.licence, *found.classes, *found.notes)
+    if not all(isinstance(t, str) for t in texts):
+        raise ValueError("words that are no text")
+    moments = (*found.mean, *found.deviation)
+    if not all(isinstance(m, float | int) and math.isfinite(m) for m in moments) or any(d <= 0 for d in found.deviation):
+        raise ValueError("moments")
+    if len(found.mean) != len(found.deviation) or bool(found.classes) == bool(found.target):
+        raise ValueError("moments or targets")
+    if any(counts and len(counts) != len(found.classes) for counts in (found.train_counts, found.test_counts)):
+        raise ValueError("counts")
     return found
 
 
 def _column(values: dict[str, Any]) -> Column:
-    return Column(**{**values, "histogram": tuple(values.get("histogram", ()))})
+    column = Column(**{**values, "histogram": tuple(values.get("histogram", ()))})
+    numbers = (column.mean, column.deviation, column.low, column.high)
+    counts = (column.missing, *column.histogram)
+    if not (isinstance(column.name, str) and all(isinstance(n, float | int) and math.isfinite(n) for n in numbers)):
+        raise ValueError("a column")
+    if not all(isinstance(n, int) and n >= 0 for n in counts):
+        raise ValueError("the counts of a column")
+    return column
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlptui.core.errors import DataError
+from mlptui.core.errors import DataError, MlptuiError
 from mlptui.core.text import safe
 from mlptui.datasets import catalog
 from mlptui.datasets.dataset import IMAGES, Facts, class_type
 from mlptui.datasets.entry import Entry
 from mlptui.datasets.formats import idx, matlab
-from mlptui.datasets.formats.archive import read_exactly, tar_members, zip_member
+from mlptui.datasets.formats.archive import tar_members, zip_member
 from mlptui.datasets.formats.compressed import content, unpack
 from mlptui.datasets.prepared import Told, Writer
 
 Files = dict[str, Path]
-PARTS = ("train", "test")
+OTHERS = 64 << 20  # bytes of members that are not wanted
+UNLABELLED = 100_000 * 3 * 96 * 96  # of STL-10, which may come before what is wanted
 
 
 def decode(parent: Path, entry: Entry, files: Files, sha256: str, told: Told) -> Path:
@@ -33,7 +34,12 @@ def decode(parent: Path, entry: Entry, files: Files, sha256: str, told: Told) ->
         origin=entry.origin, licence=entry.licence, notes=entry.notes,
     )  # fmt: skip
     with Writer(parent, entry.name) as writer:
-        READERS[entry.format](entry, files, writer)
+        try:
+            READERS[entry.format](entry, files, writer)
+        except MlptuiError:
+            raise
+        except Exception as error:  # the files are those of the origin, so this is what nobody thought of
+            raise DataError(f"{entry.name} cannot be decoded: {type(error).__name__}: {safe(error, 120)}") from None
         return writer.commit(facts)
 
 
@@ -45,6 +51,8 @@ def _put(writer: Writer, part: str, entry: Entry, images: NDArray[Any], labels: 
     """Both arrays of a part, after a look at what labels there are."""
     if len(images) != len(labels):
         raise DataError(f"{where}: {len(images):,} pictures and {len(labels):,} labels")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels of type {labels.dtype} are no classes")
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(entry.classes)):
         raise DataError(f"{where}: labels from {labels.min()} to {labels.max()} where 0 to {len(entry.classes) - 1} are right")
     if images.shape[1:] != entry.shape:
@@ -60,8 +68,8 @@ def _idx(entry: Entry, files: Files, writer: Writer) -> None:
         images = idx.read(files[of_images.name], (size, *entry.shape[1:]), of_images.content)
         if "-idx2-" in of_labels.name:
             labels = idx.read(files[of_labels.name], most=size * 64)
-            if labels.ndim != 2:
-                raise DataError(f"{of_labels.name} has {labels.ndim} dimensions where 2 are right")
+            if labels.ndim != 2 or not labels.shape[1]:
+                raise DataError(f"{of_labels.name} has the shape {list(labels.shape)} where [{size}, 8] is right")
             labels = labels[:, 0]
         else:
             labels = idx.read(files[of_labels.name], (size,), of_labels.content)
@@ -103,6 +111,8 @@ def _libsvm(entry: Entry, files: Files, writer: Writer) -> None:
                     images[row, int(place) - 1] = float(value)
         except (ValueError, OverflowError) as error:
             raise DataError(f"{file.name}, line {row + 1}: {safe(error, 120)}") from None
+        if not (np.abs(images) <= 1 + 1e-6).all():
+            raise DataError(f"{file.name}: values beyond -1 to 1")
         pixels = ((images + 1) / 2 * 255).clip(0, 255).astype(np.uint8).reshape(size, *entry.shape)
         _put(writer, part, entry, pixels, labels, file.name)
 
@@ -121,8 +131,7 @@ def _cifar(entry: Entry, files: Files, writer: Writer, rows: dict[str, int], tes
     """Records of label bytes (the last one is the class) and pixels by channel, row, column."""
     record = label_bytes + prod(entry.shape)
     found: dict[str, NDArray[np.uint8]] = {}
-    for name, stream in tar_members(files[entry.files[0].name], {n: count * record for n, count in rows.items()}):
-        data = read_exactly(stream, rows[name] * record, name)
+    for name, data in tar_members(files[entry.files[0].name], {n: c * record for n, c in rows.items()}, OTHERS):
         found[name] = np.frombuffer(data, np.uint8).reshape(rows[name], record)
     for part, names in (("train", [n for n in rows if n not in test]), ("test", test)):
         records = np.concatenate([found[n] for n in names])
@@ -136,7 +145,10 @@ def _svhn(entry: Entry, files: Files, writer: Writer) -> None:
         arrays = matlab.arrays(files[file.name], 2 * size * prod(entry.shape) + (1 << 20))
         if set(arrays) < {"X", "y"} or arrays["X"].ndim != 4 or arrays["X"].dtype != np.uint8:
             raise DataError(f"{file.name} lacks the arrays X and y of SVHN")
-        _put(writer, part, entry, arrays["X"].transpose(3, 2, 0, 1), arrays["y"].reshape(-1).astype(np.int64) % 10, file.name)
+        labels = arrays["y"].reshape(-1)
+        if not np.isin(labels, np.arange(1, 11)).all():
+            raise DataError(f"{file.name}: labels that are not 1 to 10")
+        _put(writer, part, entry, arrays["X"].transpose(3, 2, 0, 1), labels.astype(np.int64) % 10, file.name)
 
 
 def _stl_10(entry: Entry, files: Files, writer: Writer) -> None:
@@ -146,8 +158,8 @@ def _stl_10(entry: Entry, files: Files, writer: Writer) -> None:
     for part, size in _sizes(entry):
         wanted |= {f"stl10_binary/{part}_X.bin": size * pixels, f"stl10_binary/{part}_y.bin": size}
     found = {}
-    for name, stream in tar_members(files[entry.files[0].name], wanted):
-        found[name] = np.frombuffer(read_exactly(stream, wanted[name], name), np.uint8)
+    for name, data in tar_members(files[entry.files[0].name], wanted, UNLABELLED + OTHERS):
+        found[name] = np.frombuffer(data, np.uint8)
     for part, size in _sizes(entry):
         images = found[f"stl10_binary/{part}_X.bin"].reshape(size, *entry.shape).transpose(0, 1, 3, 2)
         _put(writer, part, entry, images, found[f"stl10_binary/{part}_y.bin"].astype(np.int64) - 1, part)

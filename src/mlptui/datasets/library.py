@@ -39,6 +39,8 @@ def state(paths: Paths, name: str) -> State:
     entry = ENTRIES.get(name)
     if catalog.always_here(name):
         return State(HERE, _packaged() if name == SAMPLE else 0)
+    if not catalog.NAME.fullmatch(name):
+        return State(ABSENT)
     place = catalog.folder(paths, name)
     try:
         description = prepared.read(place)
@@ -188,13 +190,16 @@ def remove(paths: Paths, name: str) -> None:
     place = catalog.folder(paths, name)
     entry = ENTRIES.get(name)
     parts = catalog.downloads(paths, entry) if entry else None
-    if not place.exists() and not (parts and parts.exists()):
+    if not os.path.lexists(place) and not (parts and parts.exists()):
         raise DataError(f"{safe(name, 80)} is not in {paths.datasets}")
     try:
-        if place.exists():
+        if os.path.lexists(place):
             away = paths.datasets / f".del-{name}~{os.getpid()}"
             os.rename(place, away)
-            shutil.rmtree(away, ignore_errors=True)
+            if away.is_dir() and not away.is_symlink():
+                shutil.rmtree(away, ignore_errors=True)
+            else:
+                os.unlink(away)
         others = [e for e in ENTRIES.values() if entry and e.folder == entry.folder and e.name != name]
         if parts and parts.exists() and not any(catalog.is_here(paths, e.name) for e in others):
             shutil.rmtree(parts, ignore_errors=True)

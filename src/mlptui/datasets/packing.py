@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
-from mlptui.datasets import catalog, checking, importing, library, prepared
+from mlptui.datasets import catalog, checking, importing, jobs, library, prepared
 from mlptui.datasets.catalog import DESCRIPTION, ENTRIES
 from mlptui.datasets.jobs import Work
 from mlptui.datasets.prepared import CHUNK, LIMIT, Progress, quiet
@@ -42,7 +42,7 @@ def pack(paths: Paths, name: str, target: Path, progress: Progress = quiet) -> P
                     progress(done, description.size)
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(temporary, target)
+        _appear(temporary, target)
     except FileExistsError:
         raise DataError(f"{safe(target, 300)} is there already; give another name") from None
     except OSError as error:
@@ -50,6 +50,18 @@ def pack(paths: Paths, name: str, target: Path, progress: Progress = quiet) -> P
     finally:
         atomic.unlink_quietly(temporary)
     return target
+
+
+def _appear(temporary: Path, target: Path) -> None:
+    """Give the file its name unless that is taken. Raises FileExistsError."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT has no links
+        if target.exists() or target.is_symlink():
+            raise FileExistsError from None
+        os.rename(temporary, target)
 
 
 def unpack(paths: Paths, source: Path, name: str = "") -> str:
@@ -85,9 +97,18 @@ def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str) -> 
     stream = archive.extractfile(member)
     assert stream is not None
     sealed_text = stream.read(LIMIT)
-    with Work(paths, name, "import") as work:
-        work.phase("unpacking")
-        _receive(paths, where, archive, name, sealed_text, work)
+    if name not in ENTRIES and (catalog.folder(paths, name) / DESCRIPTION).exists():
+        raise DataError(
+            f"{where} holds {name}, and there is a set of your own with that name; 'mlptui data remove {name}' first"
+        )
+    try:
+        with Work(paths, name, "import") as work:
+            work.phase("unpacking")
+            _receive(paths, where, archive, name, sealed_text, work)
+    except DataError:
+        if name not in ENTRIES:  # nobody knows this set; its page would stand for nothing
+            jobs.forget(paths, name)
+        raise
     return name
 
 
@@ -119,7 +140,11 @@ def _receive(paths: Paths, where: str, archive: tarfile.TarFile, name: str, seal
             work.say(done=done, total=description.size)
         if left:
             raise DataError(f"{where} is cut short: it lacks {', '.join(sorted(left))}")
-        checked = prepared.verify(temporary)
+        try:
+            prepared.open_set(temporary, thorough=True)
+            checked = prepared.read(temporary)
+        except DataError as error:
+            raise DataError(f"{where} is damaged: {str(error).partition(';')[0].partition(': ')[2] or error}") from None
         _matches_origin(name, temporary, checked.facts.sha256, where)
         atomic.unlink_quietly(temporary / DESCRIPTION)
         prepared.write_description(temporary, paths.datasets, name, checked)

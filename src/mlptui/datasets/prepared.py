@@ -4,6 +4,7 @@
 `.npy` files, so numpy opens them without mlptui. The folder appears by one rename when all of it is on the disk.
 """
 
+import contextlib
 import hashlib
 import io
 import math
@@ -78,9 +79,34 @@ def read(folder: Path) -> Description:
         raise DataError(f"{name} was prepared by a newer mlptui (format {values['format']}); this one reads up to {FORMAT}")
     try:
         arrays = {str(k): Array(**{**v, "shape": tuple(v["shape"])}) for k, v in values["arrays"].items()}
-        return Description(facts_from(values["facts"]), arrays, dict(values.get("source", {})))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        description = Description(facts_from(values["facts"]), arrays, dict(values.get("source", {})))
+        _fits(description)
+        return description
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{name}: {DESCRIPTION} makes no sense ({error}); {mend(name)}") from None
+
+
+def _fits(description: Description) -> None:
+    """Facts and arrays speak of the same thing. Raises ValueError."""
+    facts, arrays = description.facts, description.arrays
+    for name, array in arrays.items():
+        whole = all(isinstance(n, int) and n >= 0 for n in (*array.shape, array.bytes))
+        if array.type not in TYPES or not whole or not isinstance(array.sha256, str):
+            raise ValueError(f"the description of {safe(name, 40)}")
+    if not arrays:
+        return
+    if set(arrays) != set(ARRAYS):
+        raise ValueError("not the four arrays of a set")
+    classes = ("|u1", "<i4") if facts.classes else ("<f4",)
+    for part, count in (("train", facts.train_size), ("test", facts.test_size)):
+        inputs, targets = arrays[f"{part}-inputs"], arrays[f"{part}-targets"]
+        if inputs.shape != (count, *facts.shape) or targets.shape != (count,) or not count:
+            raise ValueError(f"the shapes of {part}")
+        if inputs.type != ("|u1" if facts.kind == IMAGES else "<f4") or targets.type not in classes:
+            raise ValueError(f"the types of {part}")
+    channels = facts.shape[0]
+    if len(facts.mean) != channels or (facts.kind != IMAGES and len(facts.columns) != channels):
+        raise ValueError("the moments")
 
 
 def mend(name: str) -> str:
@@ -100,7 +126,10 @@ class Writer:
     def __enter__(self) -> "Writer":
         atomic.make_folder(self.parent)
         self.folder = self.parent / f".tmp-{self.name}~{os.getpid()}-{secrets.token_hex(4)}"
-        os.mkdir(self.folder, 0o700)
+        try:
+            os.mkdir(self.folder, 0o700)
+        except OSError as error:
+            raise DataError(f"cannot write to {self.parent}: {atomic.reason(error)}") from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -110,6 +139,8 @@ class Writer:
 
     def array(self, name: str, shape: tuple[int, ...], type_: np.dtype[Any]) -> NDArray[Any]:
         """An array to fill. Its room on the disk is taken at once, so that a full disk is an error here and no signal."""
+        if type_.str not in TYPES:
+            raise TypeError(f"{name} of type {type_} could not be opened again")
         if not shape[0]:
             raise DataError(f"{self.name}: {name} has no samples")
         header = header_of(type_, shape)
@@ -179,7 +210,8 @@ def write_description(folder: Path, parent: Path, name: str, description: Descri
         if replaced:
             os.rename(away, final)
         raise
-    atomic.fsync_folder(parent)
+    with contextlib.suppress(OSError):  # the set is there; should a power cut take it back, the one before is gone as well
+        atomic.fsync_folder(parent)
     if replaced:
         atomic.remove_folder_quietly(away)
     return final
@@ -289,8 +321,9 @@ def open_set(folder: Path, thorough: bool | None = None, progress: Progress = qu
         arrays[name] = map_array(folder.name, name, path, array)
     train = Split(arrays["train-inputs"], arrays["train-targets"])
     test = Split(arrays["test-inputs"], arrays["test-targets"])
-    if not (len(train.inputs) == len(train) == description.facts.train_size and len(test.inputs) == len(test)):
-        raise DataError(f"{safe(folder.name, 80)}: {DESCRIPTION} and the arrays do not fit together; {mend(folder.name)}")
+    classes = len(description.facts.classes)
+    if classes and thorough and not all(int(p.targets.min()) >= 0 and int(p.targets.max()) < classes for p in (train, test)):
+        raise DataError(f"{safe(folder.name, 80)} has labels beyond its {classes} classes; {mend(folder.name)}")
     return Dataset(description.facts, train, test)
 
 

@@ -3,6 +3,7 @@
 It outlives the viewer that started it, as a trainer does. SIGTERM cancels it within a second and keeps what it has.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlptui.core.errors import MlptuiError
-from mlptui.datasets import getting, importing, library, packing
+from mlptui.datasets import getting, importing, jobs, library, packing
 from mlptui.datasets.jobs import Busy, Work
 from mlptui.store import paths
 from mlptui.store.paths import Paths
@@ -61,6 +62,15 @@ ACTIONS: dict[str, Callable[[Paths, str, str], None]] = {
 }
 
 
+def _tell(places: Paths, name: str, action: str, why: MlptuiError) -> None:
+    """Put a reason onto the set's page that came before the work had one."""
+    job = jobs.read(places, name)
+    if job and job.pid == os.getpid():
+        return
+    with contextlib.suppress(MlptuiError), Work(places, name, action):
+        raise why
+
+
 def main(words: list[str]) -> int:
     action, name, where = (*words, "")[:3]
 
@@ -78,6 +88,7 @@ def main(words: list[str]) -> int:
         return 3
     except MlptuiError as error:
         print(error, file=sys.stderr)
+        _tell(places, name, action, error)
         return 1
     except Cancelled:
         return 143

@@ -8,39 +8,64 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from mlptui.core.errors import DataError
 from mlptui.core.text import safe
+from mlptui.datasets.formats.compressed import GZIP
 
 MOST_MEMBERS = 100_000
+MOST_WORDS = 1 << 16
+WORDS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 MOST_RATIO = 1_100  # deflate reaches 1,032 to 1 (zlib's own figure); more is no honest archive
 
 
-def tar_members(path: Path, wanted: dict[str, int]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Streams of the plain files among `wanted` (name to its right size, 0: any up to 1 MiB), in the archive's order.
+class _Bounded(tarfile.TarInfo):
+    """Headers that hold names and words are read whole by tarfile, however long they say that they are."""
 
-    Stops reading when all were found. Raises DataError for what is missing, of another size, or no archive.
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in WORDS and self.size > MOST_WORDS:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a sparse member")
+        made: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return made
+
+
+def tar_members(path: Path, wanted: dict[str, int], others: int) -> Iterator[tuple[str, bytes]]:
+    """The plain files among `wanted` (name to its right size), in the archive's order; gzip or not packed.
+
+    Stops reading when all were found. At most `others` bytes of other members are passed over. Raises DataError for what
+    is missing, of another size, or no archive.
     """
     where, left = safe(path.name, 120), dict(wanted)
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with path.open("rb") as stream:
+            packed = stream.read(2) == GZIP
+        with tarfile.open(path, "r|gz" if packed else "r|", tarinfo=_Bounded) as archive:
             for count, member in enumerate(archive):
                 if count > MOST_MEMBERS:
                     raise DataError(f"{where} has more than {MOST_MEMBERS:,} members; it was not read further")
                 name = member.name.removeprefix("./")
                 if name not in left:
+                    others -= member.size
+                    if others < 0:
+                        raise DataError(f"{where}: {safe(name, 80)} of {member.size:,} bytes does not belong there")
                     continue
                 expected = left.pop(name)
-                if not member.isreg():
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None:
                     raise DataError(f"{where}: {safe(name, 80)} is no plain file")
-                _right_size(where, name, member.size, expected)
-                stream = archive.extractfile(member)
-                assert stream is not None
-                yield name, stream
+                if member.size != expected:
+                    raise DataError(f"{where}: {safe(name, 80)} has {member.size:,} bytes where {expected:,} are right")
+                data = content.read(expected)
+                if len(data) != expected:
+                    raise DataError(f"{where} is cut short in {safe(name, 80)}")
+                yield name, data
                 if not left:
                     return
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
         raise DataError(f"{where} is a damaged archive: {safe(error, 160)}") from None
     raise DataError(f"{where} lacks {', '.join(safe(n, 80) for n in left)}")
 
@@ -56,6 +81,8 @@ def zip_member(path: Path, name: str, most: int) -> bytes:
                 member = archive.getinfo(name)
             except KeyError:
                 raise DataError(f"{where} lacks {safe(name, 80)}") from None
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{where}: {safe(name, 80)} is packed in a way that is not used for data sets")
             if member.flag_bits & 1:
                 raise DataError(f"{where}: {safe(name, 80)} is encrypted")
             if member.file_size > most:
@@ -70,17 +97,4 @@ def zip_member(path: Path, name: str, most: int) -> bytes:
         raise DataError(f"{where} is a damaged archive: {safe(error, 160)}") from None
     if len(data) > most:
         raise DataError(f"{where}: {safe(name, 80)} has more than the {most:,} bytes that are right")
-    return data
-
-
-def _right_size(where: str, name: str, found: int, expected: int) -> None:
-    if (expected and found != expected) or found > max(expected, 1 << 20):
-        right = f"{expected:,} are right" if expected else "1 MiB at most is right"
-        raise DataError(f"{where}: {safe(name, 80)} has {found:,} bytes where {right}")
-
-
-def read_exactly(stream: IO[bytes], count: int, what: str) -> bytes:
-    data = stream.read(count)
-    if len(data) != count:
-        raise DataError(f"{what} is cut short")
     return data
