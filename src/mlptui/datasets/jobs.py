@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
-from mlptui.datasets import catalog
+from mlptui.datasets import catalog, prepared
 from mlptui.store import atomic, lock
 from mlptui.store.paths import Paths
 
@@ -166,8 +166,9 @@ class SetLock:
 
     def _sweep(self) -> None:
         """Remove what a killed holder of this lock left: only holders make such folders and files."""
+        prepared.recover(self.paths.datasets, self.name)
         for folder, begins in (
-            (self.paths.datasets, (f".tmp-{self.name}~", f".del-{self.name}~")),
+            (self.paths.datasets, (f".tmp-{self.name}~", f".del-{self.name}~", f"{prepared.OLD}{self.name}~")),
             (_folder(self.paths), (f".{self.name}.json.",)),
         ):
             try:

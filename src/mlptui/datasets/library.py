@@ -45,6 +45,7 @@ def state(paths: Paths, name: str) -> State:
     try:
         description = prepared.read(place)
     except FileNotFoundError:
+        prepared.recover(paths.datasets, name)  # seen at the next look
         if entry is None:
             return State(ABSENT)
         if catalog.raw(place, entry):
@@ -110,6 +111,8 @@ def load(paths: Paths, name: str, told: Told = quiet, progress: Progress = quiet
 
         return make(ENTRIES[name])
     place = catalog.folder(paths, name)
+    if not catalog.is_here(paths, name):
+        prepared.recover(paths.datasets, name)
     if not catalog.is_here(paths, name):
         raise DataError(absent(paths, name))
     if not decoded(place):

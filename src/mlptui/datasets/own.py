@@ -1,9 +1,9 @@
 """A person's own data: looked at, added by reference, decoded at first use."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mlptui.core.errors import DataError
 from mlptui.core.text import safe
@@ -40,9 +40,13 @@ def _source(path: Path, options: Options, progress: Progress) -> Source:
     if not 0 <= options.size <= folder.LARGEST_EDGE:
         raise DataError(f"pictures have an edge of 1 to {folder.LARGEST_EDGE} pixels, not {options.size}")
     name = path.name.lower()
+    path = Path(os.path.realpath(path))  # a person's own files may be links; those in the data folder may not
+    options = _changed(options, os.path.realpath)
     try:
         if path.is_dir():
-            if any(_is_class(e) for e in os.scandir(path)):
+            with os.scandir(path) as found:
+                by_class = any(e.is_dir() and not e.name.startswith(".") for e in found)
+            if by_class:
                 return folder.look(path, options, progress)
             return arrays.look(path, options, progress)
         if not path.exists():
@@ -56,10 +60,6 @@ def _source(path: Path, options: Options, progress: Progress) -> Source:
     raise DataError(
         f"{safe(path, 300)} is of no known kind; known are a folder of pictures a class, .npz, .npy, IDX files and .csv"
     )
-
-
-def _is_class(entry: Any) -> bool:
-    return bool(entry.is_dir() and not entry.name.startswith("."))
 
 
 def add(
@@ -82,7 +82,7 @@ def add(
     path = path.absolute()
     source = _source(path, options, progress)
     facts = named(source.facts, name, safe(source.seen.lines[0], 200), safe(path, 300))
-    origin = {"path": str(path), "options": asdict(_absolute(options)), "mark": mark(_origins(path, options))}
+    origin = {"path": str(path), "options": asdict(_changed(options, os.path.abspath)), "mark": mark(_origins(path, options))}
     try:
         with SetLock(paths, name), Writer(paths.datasets, name) as writer:
             if copy:
@@ -117,6 +117,7 @@ def _origins(path: Path, options: Options) -> list[Path]:
     return [path, *(Path(p) for p in (options.labels, options.test) if p)]
 
 
-def _absolute(options: Options) -> Options:
-    labels, test = (str(Path(p).absolute()) if p else "" for p in (options.labels, options.test))
+def _changed(options: Options, change: Callable[[str], str]) -> Options:
+    """The options with the names of files changed, where there are any."""
+    labels, test = (change(p) if p else "" for p in (options.labels, options.test))
     return replace(options, labels=labels, test=test)

@@ -28,6 +28,7 @@ from mlptui.store import atomic, sealed
 
 FORMAT = 1
 VERIFIED = "verified.json"
+OLD = ".old-"  # a set that is about to be replaced
 ARRAYS = ("train-inputs", "train-targets", "test-inputs", "test-targets")
 TYPES = ("|u1", "<i4", "<f4")
 LIMIT = 16 << 20
@@ -200,7 +201,7 @@ def write_description(folder: Path, parent: Path, name: str, description: Descri
     }
     atomic.write_new(folder / DESCRIPTION, sealed.document(values))
     atomic.fsync_folder(folder)
-    final, away = parent / name, parent / f".del-{name}~{os.getpid()}-{secrets.token_hex(4)}"
+    final, away = parent / name, parent / f"{OLD}{name}~{os.getpid()}-{secrets.token_hex(4)}"
     replaced = final.exists() or final.is_symlink()
     if replaced:
         os.rename(final, away)
@@ -215,6 +216,17 @@ def write_description(folder: Path, parent: Path, name: str, description: Descri
     if replaced:
         atomic.remove_folder_quietly(away)
     return final
+
+
+def recover(parent: Path, name: str) -> None:
+    """Bring back what a writer that was killed between two renames had put aside. For when the set is not there."""
+    try:
+        with os.scandir(parent) as found:
+            aside = [e.path for e in found if e.name.startswith(f"{OLD}{name}~")]
+        if aside and not os.path.lexists(parent / name):
+            os.rename(aside[0], parent / name)
+    except OSError:
+        pass
 
 
 def complete(facts: Facts, inputs: NDArray[Any], targets: NDArray[Any], _: NDArray[Any], test: NDArray[Any]) -> Facts:

@@ -48,19 +48,25 @@ def kind_of(data: bytes) -> str:
 
 
 def unpack(data: bytes, kind: str, most: int, where: str) -> bytes:
-    machine: Any
+    """All members of a packed file, one after the other (as `cat`, bgzip and pbzip2 make them)."""
+    parts, room = [], most
+    while data:
+        machine = _machine(kind)
+        try:
+            part: bytes = machine.decompress(data, room + 1)
+        except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError) as error:
+            raise DataError(f"{where} is a damaged {kind} file: {safe(error, 120)}") from None
+        room -= len(part)
+        if room < 0:
+            raise DataError(f"{where} unpacks to more than the {most:,} bytes that are right; it was not unpacked further")
+        parts.append(part)
+        if not machine.eof:
+            raise DataError(f"{where} is cut short: the {kind} data end after {most - room:,} bytes")
+        data = machine.unused_data.lstrip(b"\0")  # some pad to whole blocks
+    return b"".join(parts)
+
+
+def _machine(kind: str) -> Any:
     if kind == "gzip":
-        machine = zlib.decompressobj(wbits=31)
-    elif kind == "bzip2":
-        machine = bz2.BZ2Decompressor()
-    else:
-        machine = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
-    try:
-        result: bytes = machine.decompress(data, most + 1)
-    except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError) as error:
-        raise DataError(f"{where} is a damaged {kind} file: {safe(error, 120)}") from None
-    if len(result) > most:
-        raise DataError(f"{where} unpacks to more than the {most:,} bytes that are right; it was not unpacked further")
-    if not machine.eof:
-        raise DataError(f"{where} is cut short: the {kind} data end after {len(result):,} bytes")
-    return result
+        return zlib.decompressobj(wbits=31)
+    return bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor(memlimit=XZ_MEMORY)

@@ -1,5 +1,6 @@
 """Arrays: `.npz`, `.npy` with its labels, and IDX files."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlptui.core.errors import DataError
-from mlptui.core.text import safe
+from mlptui.core.text import safe, size
 from mlptui.datasets.dataset import IMAGES, TABLE, Column, Facts
 from mlptui.datasets.formats import idx
 from mlptui.datasets.prepared import Progress, Writer
 from mlptui.datasets.sources.source import Options, Seen, classes_of, facts_of, hold_out, listing
 from mlptui.datasets.statistics import blocks
+from mlptui.store import atomic
 
 INPUTS = ("x", "X", "images", "inputs", "data", "features", "arr_0")
 TARGETS = ("y", "Y", "labels", "targets", "label", "target", "arr_1")
@@ -24,7 +26,6 @@ NAMES = {
              ("y_test", "Y_test", "test_labels", "test_y", "test_targets")),
 }  # fmt: skip
 MANY_VALUES = 100
-MOST = 64 << 30
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -98,8 +99,8 @@ def judge(found: dict[str, Pair], options: Options, where: str) -> Arrays:
             raise DataError(f"{where}: the {part} labels have {targets.ndim} dimensions where 1 is right")
         if len(inputs) != len(targets):
             raise DataError(f"{where}: {len(inputs):,} {part} samples but {len(targets):,} labels")
-        if not len(inputs):
-            raise DataError(f"{where}: there are no {part} samples")
+        if not inputs.size:
+            raise DataError(f"{where}: there are no {part} samples, or nothing in them: {list(inputs.shape)}")
         if inputs.shape[1:] != found["train"][0].shape[1:]:
             raise DataError(f"{where}: test samples have the shape {list(inputs.shape[1:])}, training ones another")
     inputs, targets = found["train"]
@@ -146,9 +147,11 @@ def _inputs(inputs: NDArray[Any], classes: tuple[str, ...], sizes: tuple[int, in
     target = None if classes else Column("target", 0, 1, 0, 0)
     if inputs.ndim == 2:
         for block in blocks(inputs):
-            if inputs.dtype.kind == "f" and not np.isfinite(block).all():
+            with np.errstate(over="ignore"):
+                finite = bool(np.isfinite(block.astype(np.float32)).all())
+            if not finite:
                 raise DataError(
-                    f"{where}: some inputs are not finite numbers; mend them, or write them as CSV with empty cells"
+                    f"{where}: some inputs are no finite float32; mend them, or write them as CSV with empty cells"
                 )
         columns = tuple(Column(f"x{i}", 0, 1, 0, 0) for i in range(inputs.shape[1]))
         return Arrays({}, facts_of(TABLE, classes, inputs.shape[1:], sizes, columns, target))
@@ -188,7 +191,7 @@ def _one(path: Path) -> NDArray[Any]:
         return idx.read(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # numpy raises OverflowError, SyntaxError and more for what is no head of an array
         raise DataError(f"{where} is no array that can be read: {safe(error, 160)}") from None
     return np.asarray(array) if array.nbytes < 1 << 20 else array
 
@@ -196,15 +199,20 @@ def _one(path: Path) -> NDArray[Any]:
 def _npz(path: Path) -> dict[str, Pair]:
     where = safe(path.name, 120)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive.files)
-            if sum(info.file_size for info in archive.zip.infolist()) > MOST:
-                raise DataError(f"{where} unpacks to more than {MOST:,} bytes")
-            return _pairs(names, lambda name: archive[name], where)
+        with atomic.open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
+            needed, room = sum(info.file_size for info in archive.zip.infolist()), _memory() // 2
+            if needed > room:
+                raise DataError(f"{where} unpacks to {size(needed)}, more than half of the memory; give it as .npy files")
+            return _pairs(list(archive.files), lambda name: archive[name], where)
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise nine kinds for damaged archives
         raise DataError(f"{where} is no archive of arrays that can be read: {safe(error, 160)}") from None
+
+
+def _memory() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _folder(path: Path) -> dict[str, Pair]:
@@ -231,7 +239,10 @@ def _pairs(names: list[str], read: Any, where: str) -> dict[str, Pair]:
     for part, (inputs, targets) in NAMES.items():
         x, y = (next((n for n in wanted if n in names), None) for wanted in (inputs, targets))
         if x and y:
-            found[part] = (read(x), read(y))
+            pair = (read(x), read(y))
+            if not all(isinstance(array, np.ndarray) for array in pair):
+                raise DataError(f"{safe(where, 120)}: {listing([x, y])} are no arrays")
+            found[part] = pair
     if "train" not in found:
         raise DataError(
             f"{safe(where, 120)} has the arrays {listing(names) or 'none'}; expected are x_train and y_train (and x_test, "

@@ -1,8 +1,10 @@
 """A folder of pictures, one folder a class (torchvision's ImageFolder), perhaps below `train` and `test`."""
 
+import contextlib
 import os
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,15 @@ MOST_PIXELS = 100_000_000
 MIXED_EDGE = 64
 LARGEST_EDGE = 1024
 READERS = 4
-GREY = {"1", "L", "LA", "I", "I;16", "F"}
+GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
+
+
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without Pillow's warnings of what is odd in a picture; set once, as the filters are those of all threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class ImageFolder:
     facts: Facts
     seen: Seen = field(default_factory=Seen)
 
+    @_unwarned()
     def write(self, writer: Writer, progress: Progress) -> None:
         total = len(self.train) + len(self.test)
         type_ = class_type(len(self.facts.classes))
@@ -58,9 +69,10 @@ class ImageFolder:
                 progress(done, total)
 
 
+@_unwarned()
 def look(folder: Path, options: Options, progress: Progress) -> ImageFolder:
     """Read every picture once. Those that cannot be read are named and left out. Raises DataError."""
-    train_folder = next((folder / n for n in TRAIN if (folder / n).is_dir()), folder)
+    train_folder = next((folder / n for n in TRAIN if (folder / n).is_dir() and _subfolders(folder / n)), folder)
     test_folder = Path(options.test) if options.test else next((folder / n for n in TEST if (folder / n).is_dir()), None)
     if train_folder == folder:
         test_folder = Path(options.test) if options.test else None
@@ -164,12 +176,8 @@ def _open(path: Path) -> Any:
 
 def _guarded(work: Callable[[], Any]) -> Any:
     """Whatever Pillow raises for a damaged picture as a DataError that is returned: many kinds, SyntaxError among them."""
-    import warnings
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return work()
+        return work()
     except DataError as error:
         return error
     except Exception as error:
@@ -203,9 +211,9 @@ def _decode(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | Data
         channels, height, width = shape
         with _open(path) as opened:
             image = opened
-            if image.mode in ("I", "I;16", "F"):  # 16 bits and more: to the upper eight
-                wide = np.asarray(image, np.float64)
-                image = Image.fromarray((wide / (257 if wide.max() > 255 else 1)).clip(0, 255).astype(np.uint8))
+            if image.mode == "F" or image.mode.startswith("I"):  # 16 bits: to the upper eight
+                wide = np.asarray(image, np.float64) / (1 if image.mode == "F" else 257)
+                image = Image.fromarray(wide.clip(0, 255).astype(np.uint8))
             image = image.convert("L" if channels == 1 else "RGB")
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)

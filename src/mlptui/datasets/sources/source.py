@@ -84,8 +84,12 @@ def mark(paths: Iterable[Path]) -> str:
         try:
             found = sorted(_files(path)) if path.is_dir() else [(path.name, path)]
             for name, file in found:
-                facts = os.stat(file)
-                machine.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+                try:
+                    facts = os.stat(file)
+                    seen = f"{facts.st_size}\0{facts.st_mtime_ns}"
+                except OSError:  # a link to nothing, say
+                    seen = "?"
+                machine.update(f"{name}\0{seen}\n".encode(errors="surrogateescape"))
         except OSError as error:
             raise DataError(f"{safe(path, 300)}: {error.strerror}") from None
     return machine.hexdigest()

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ MOST_BYTES = 2 << 30
 MOST_COLUMNS = 20_000
 MOST_CATEGORIES = 100
 MANY_VALUES = 20
+MOSTLY = 0.9  # of its cells are numbers: a column of numbers with mistakes
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".csv.bz2", ".csv.xz")
 
@@ -131,10 +133,10 @@ def read(path: Path, options: Options) -> tuple[list[str], list[Cells]]:
         raise DataError(f"{where}, line {line:,}: not UTF-8; save it as UTF-8") from None
     if "\0" in text:
         raise DataError(f"{where} holds NUL bytes; it is no text")
-    first = text[: text.find("\n") if "\n" in text else len(text)]
+    first = re.sub(r'"[^"]*"', "", text[: text.find("\n") if "\n" in text else len(text)])
     delimiter = max(",;\t|", key=first.count)
     rows: list[Cells] = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         for row in reader:
             if not any(cell.strip() for cell in row):
@@ -147,7 +149,7 @@ def read(path: Path, options: Options) -> tuple[list[str], list[Cells]]:
     if not rows or len(rows[0]) < 2:
         raise DataError(f"{where} has no two columns; cells are separated by comma, semicolon, tab or bar")
     if _has_header(rows, options.header):
-        header, rows = [safe(c.strip(), 60) or f"column {i}" for i, c in enumerate(rows[0], 1)], rows[1:]
+        header, rows = [safe(c.strip(), 200) or f"column {i}" for i, c in enumerate(rows[0], 1)], rows[1:]
     else:
         header = [f"column {i}" for i in range(1, len(rows[0]) + 1)]
     if not rows:
@@ -206,8 +208,12 @@ def _features(header: list[str], label: int, rows: list[Cells], seen: Seen) -> l
         present = [cell for cell in cells if not _missing(cell)]
         missing = len(cells) - len(present)
         numbers = [_number(cell) for cell in present]
-        if present and all(n is not None for n in numbers):
-            features.append(Feature(name, place, mean=math.fsum(n for n in numbers if n) / len(present), missing=missing))
+        known = [n for n in numbers if n is not None]
+        strange = [cell for cell, n in zip(present, numbers, strict=True) if n is None]
+        if known and len(known) >= MOSTLY * len(present):
+            if strange:
+                seen.warn(f"column {name}: {counted(len(strange), 'cell')} no number and taken as missing: {listing(strange)}")
+            features.append(Feature(name, place, mean=math.fsum(known) / len(known), missing=missing + len(strange)))
             continue
         values = sorted({_category(cell) for cell in cells})
         if not present or len(values) > MOST_CATEGORIES:
