@@ -63,6 +63,16 @@ def _places() -> Any:
     return paths.find()
 
 
+def _path(path: Path) -> Path:
+    """A path with `~` for the home folder. Raises UsageError where there is none."""
+    from mlptui.core.errors import UsageError
+
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path}: there is no such user") from None
+
+
 def _row(places: Any, name: str, chosen: str) -> dict[str, Any]:
     from mlptui.core.errors import DataError
     from mlptui.datasets import catalog, library
@@ -200,6 +210,7 @@ def _download(options: argparse.Namespace) -> int:
     failed: list[MlptuiError] = []
     for name in options.name:
         catalog.entry(name)
+    for name in options.name:
         told = Told(places, name)
         try:
             while True:
@@ -260,13 +271,13 @@ def _import(options: argparse.Namespace) -> int:
 
     places = _places()
     if options.folder is None:
-        name = packing.unpack(places, Path(options.what).expanduser())
+        name = packing.unpack(places, _path(Path(options.what)))
         target = catalog.folder(places, name)
     else:
         name = options.what
         catalog.entry(name)
         with Work(places, name, "import"):
-            target = import_folder(places, name, options.folder.expanduser(), output.narrate)
+            target = import_folder(places, name, _path(options.folder), output.narrate)
     if options.json:
         output.as_json({"name": name, "folder": str(target)})
     else:
@@ -279,7 +290,7 @@ def _pack(options: argparse.Namespace) -> int:
     from mlptui.core.text import size
     from mlptui.datasets import packing
 
-    target = packing.pack(_places(), options.name, options.file.expanduser())
+    target = packing.pack(_places(), options.name, _path(options.file))
     if options.json:
         output.as_json({"name": options.name, "file": str(target), "size": target.stat().st_size})
     else:
@@ -293,7 +304,8 @@ def _add(options: argparse.Namespace) -> int:
     from mlptui.datasets.sources.source import Options
 
     said = Options(options.label, options.labels, options.test, options.test_share, options.size, options.task, options.header)
-    path = options.path.expanduser()
+    path = _path(options.path)
+    own.check_name(_places(), options.name)
     seen = own.look(path, said) if options.dry_run else own.add(_places(), options.name, path, said, options.copy)
     if options.json:
         output.as_json({"name": options.name, "added": not options.dry_run, "seen": seen.lines, "warnings": seen.warnings})
@@ -313,6 +325,7 @@ def _remove(options: argparse.Namespace) -> int:
 
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
+    from mlptui.core.text import safe
     from mlptui.datasets import library
     from mlptui.datasets.jobs import Work
     from mlptui.store import rundir
@@ -325,7 +338,7 @@ def _remove(options: argparse.Namespace) -> int:
     if not options.yes:
         if not sys.stdin.isatty():
             raise UsageError(f"removing {name} cannot be undone; say --yes to do it")
-        if input(f"delete {name} from {places.datasets}? [y/N] ").strip().lower() not in ("y", "yes"):
+        if input(f"delete {safe(name, 80)} from {safe(places.datasets)}? [y/N] ").strip().lower() not in ("y", "yes"):
             output.narrate("kept")
             return 1
     with Work(places, name, "remove"):

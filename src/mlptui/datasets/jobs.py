@@ -203,7 +203,10 @@ class Work(SetLock):
         why = "" if error is None or cancelled else safe(error, 1000) or type(error).__name__
         phase = "cancelled" if cancelled else "failed" if why else "done"
         self._put(phase=phase, error=why, ended=time.time(), speed=0.0)
-        self._write()
+        if self.name in catalog.ENTRIES or catalog.is_here(self.paths, self.name):
+            self._write()
+        else:
+            forget(self.paths, self.name)  # a page of a set that nobody knows would stand for nothing
         super().__exit__(kind, error, trace)
 
     def phase(self, phase: str) -> None:

@@ -62,6 +62,15 @@ def _source(path: Path, options: Options, progress: Progress) -> Source:
     )
 
 
+def check_name(paths: Paths, name: str) -> None:
+    """Raises DataError for a name that a new set cannot have."""
+    place = catalog.folder(paths, name)
+    if name in catalog.ENTRIES:
+        raise DataError(f"{name} is a name of the catalog; choose another one")
+    if place.exists():
+        raise DataError(f"there is a data set {name} already; choose another name, or 'mlptui data remove {name}' first")
+
+
 def add(
     paths: Paths,
     name: str,
@@ -74,11 +83,7 @@ def add(
 
     Raises DataError with one sentence and changes nothing.
     """
-    place = catalog.folder(paths, name)
-    if name in catalog.ENTRIES:
-        raise DataError(f"{name} is a name of the catalog; choose another one")
-    if place.exists():
-        raise DataError(f"there is a data set {name} already; choose another name, or 'mlptui data remove {name}' first")
+    check_name(paths, name)
     path = path.absolute()
     source = _source(path, options, progress)
     facts = named(source.facts, name, safe(source.seen.lines[0], 200), safe(path, 300))

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
-from mlptui.datasets import catalog, checking, importing, jobs, library, prepared
+from mlptui.datasets import catalog, checking, importing, library, prepared
 from mlptui.datasets.catalog import DESCRIPTION, ENTRIES
 from mlptui.datasets.jobs import Work
 from mlptui.datasets.prepared import CHUNK, LIMIT, Progress, quiet
@@ -98,18 +98,23 @@ def _unpack(paths: Paths, where: str, archive: tarfile.TarFile, wanted: str) -> 
     assert stream is not None
     sealed_text = stream.read(LIMIT)
     if name not in ENTRIES and (catalog.folder(paths, name) / DESCRIPTION).exists():
+        if _content(sealed_text) == prepared.read(catalog.folder(paths, name)).facts.sha256:
+            return name  # it is here already
         raise DataError(
             f"{where} holds {name}, and there is a set of your own with that name; 'mlptui data remove {name}' first"
         )
-    try:
-        with Work(paths, name, "import") as work:
-            work.phase("unpacking")
-            _receive(paths, where, archive, name, sealed_text, work)
-    except DataError:
-        if name not in ENTRIES:  # nobody knows this set; its page would stand for nothing
-            jobs.forget(paths, name)
-        raise
+    with Work(paths, name, "import") as work:
+        work.phase("unpacking")
+        _receive(paths, where, archive, name, sealed_text, work)
     return name
+
+
+def _content(sealed_text: bytes) -> str:
+    """What a packed description says that it holds; nothing where it says nothing."""
+    try:
+        return str(sealed.read_document(sealed_text, DESCRIPTION)["facts"]["sha256"])
+    except (StorageError, KeyError, TypeError):
+        return ""
 
 
 def _receive(paths: Paths, where: str, archive: tarfile.TarFile, name: str, sealed_text: bytes, work: Work) -> None:

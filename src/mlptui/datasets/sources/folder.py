@@ -26,7 +26,8 @@ MOST_PIXELS = 100_000_000
 MIXED_EDGE = 64
 LARGEST_EDGE = 1024
 READERS = 4
-GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
+DEEP = "F, 16 bits"  # floats beyond 255
+GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F", DEEP}
 
 
 @contextlib.contextmanager
@@ -50,6 +51,7 @@ class ImageFolder:
     train: list[Picture]
     test: list[Picture]
     shape: tuple[int, int, int]
+    deep: bool
     facts: Facts
     seen: Seen = field(default_factory=Seen)
 
@@ -61,7 +63,7 @@ class ImageFolder:
         for part, pictures in (("train", self.train), ("test", self.test)):
             images = writer.array(f"{part}-inputs", (len(pictures), *self.shape), np.dtype(np.uint8))
             writer.put(f"{part}-targets", np.array([p.label for p in pictures], type_))
-            for i, pixels in enumerate(_in_threads(lambda p: _decode(p.path, self.shape), pictures)):
+            for i, pixels in enumerate(_in_threads(lambda p: _decode(p.path, self.shape, self.deep), pictures)):
                 if isinstance(pixels, DataError):
                     raise pixels
                 images[i] = pixels
@@ -120,7 +122,12 @@ def look(folder: Path, options: Options, progress: Progress) -> ImageFolder:
     words = f"{len(kept['train']):,} to train on, {len(kept['test']):,} to test on, {len(names)} classes: {listing(names)}"
     seen.lines.insert(0, f"pictures: {words}")
     return ImageFolder(
-        kept["train"], kept["test"], shape, facts_of(IMAGES, (safe(n, 60) for n in names), shape, sizes_of_parts), seen
+        kept["train"],
+        kept["test"],
+        shape,
+        DEEP in modes,
+        facts_of(IMAGES, (safe(n, 60) for n in names), shape, sizes_of_parts),
+        seen,
     )
 
 
@@ -170,6 +177,7 @@ def _open(path: Path) -> Any:
         raise DataError("it is no plain file")
     image = Image.open(path, formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
+        image.close()
         raise DataError(f"{image.width:,} x {image.height:,} pixels are too many")
     return image
 
@@ -191,9 +199,11 @@ def _inspect(path: Path) -> Any:
     def work() -> Any:
         with _open(path) as image:
             image.load()
-            mode = (
-                "RGB" if image.mode in ("P", "PA") and _coloured(image) else "L" if image.mode in ("P", "PA") else image.mode
-            )
+            mode = image.mode
+            if mode in ("P", "PA"):
+                mode = "RGB" if _coloured(image) else "L"
+            elif mode == "F" and np.asarray(image).max() > 255:
+                mode = DEEP
             return (image.height, image.width), mode
 
     return _guarded(work)
@@ -204,7 +214,7 @@ def _coloured(image: Any) -> bool:
     return bool((pixels[..., 0] != pixels[..., 1]).any() or (pixels[..., 1] != pixels[..., 2]).any())
 
 
-def _decode(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | DataError:
+def _decode(path: Path, shape: tuple[int, int, int], deep: bool) -> NDArray[np.uint8] | DataError:
     def work() -> NDArray[np.uint8]:
         from PIL import Image
 
@@ -212,7 +222,7 @@ def _decode(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | Data
         with _open(path) as opened:
             image = opened
             if image.mode == "F" or image.mode.startswith("I"):  # 16 bits: to the upper eight
-                wide = np.asarray(image, np.float64) / (1 if image.mode == "F" else 257)
+                wide = np.asarray(image, np.float64) / (1 if image.mode == "F" and not deep else 257)
                 image = Image.fromarray(wide.clip(0, 255).astype(np.uint8))
             image = image.convert("L" if channels == 1 else "RGB")
             if image.size != (width, height):

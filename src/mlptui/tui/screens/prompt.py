@@ -169,9 +169,14 @@ class Prompt(ModalScreen[dict[str, str]]):
         self.work(lambda: completed(typed), done)
 
 
+def _home(path: str) -> Path:
+    """A typed path, `~` being the home folder of whoever is known here."""
+    return Path(os.path.expanduser(path))
+
+
 def completed(typed: str) -> tuple[list[str], str]:
     """Names that go on from a typed path, and how far all of them agree."""
-    path = Path(typed).expanduser()
+    path = _home(typed)
     folder, start = (path, "") if typed.endswith("/") else (path.parent, path.name)
     try:
         with os.scandir(folder) as entries:
@@ -206,12 +211,12 @@ class ImportScreen(Prompt):
 
         def done(there: bool | None, error: Exception | None) -> None:
             if there:
-                self.dismiss({"from": str(Path(path).expanduser().absolute())})
+                self.dismiss({"from": str(_home(path).absolute())})
             else:
                 self.tell((f"{path} is not there", "bad"))
 
         if path:
-            self.work(lambda: Path(path).expanduser().exists(), done)
+            self.work(lambda: _home(path).exists(), done)
 
 
 class AddScreen(Prompt):
@@ -282,8 +287,8 @@ def command(values: dict[str, str], look: bool) -> list[str]:
     words = ["data", "add", "--json", *(["--dry-run"] if look else [])]
     for name in ("label", "test", "size", "task"):
         if values[name]:
-            words.append(f"--{name}={str(Path(values[name]).expanduser()) if name == 'test' else values[name]}")
-    return [*words, "--", values["name"], values["path"]]
+            words.append(f"--{name}={str(_home(values[name])) if name == 'test' else values[name]}")
+    return [*words, "--", values["name"], str(_home(values["path"]))]
 
 
 def _run(words: list[str]) -> tuple[int, str, str]:
