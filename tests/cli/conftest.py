@@ -9,7 +9,7 @@ import pytest
 from process.trainers import Zygote, make_run, recipe, until_step, zygote
 
 from mlptui.cli.main import main
-from mlptui.launch import trainer
+from mlptui.launch import process, trainer
 from mlptui.store import host
 from mlptui.store.rundir import Run
 
@@ -57,7 +57,7 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zygote]:
         return zygote().spawn(run)
 
     monkeypatch.setattr(trainer, "start", start)
-    monkeypatch.setattr(trainer, "_lives", lambda pid: host.process_start(pid) is not None)
+    monkeypatch.setattr(process, "lives", lambda pid: host.process_start(pid) is not None)
     yield zygote()
     zygote().kill_leftovers()
 

@@ -1,5 +1,6 @@
 """The recipe: every field's bounds, all problems at once, and the way to TOML and back."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlptui.core.architecture.parse import parse
 from mlptui.core.errors import RecipeError, UsageError
-from mlptui.core.recipe import FORMAT, Recipe, check, fields, nested, value_at
+from mlptui.core.recipe import (
+    CROSS_ENTROPY,
+    FORMAT,
+    HIDDEN,
+    MEAN_SQUARED,
+    Data,
+    Recipe,
+    check,
+    fields,
+    fitting,
+    nested,
+    value_at,
+)
 from mlptui.store import recipes
 
 bounded = settings(derandomize=True, deadline=None, max_examples=100, database=None)
@@ -18,9 +32,12 @@ BOUNDS: dict[str, tuple[list[Any], list[Any]]] = {
     "data.name": (["", "fashion-mnist", "x"], [5, None, "x" * 65_537]),
     "data.sha256": (["", "0f" * 32], ["0F" * 32, "0f" * 31, "0f" * 32 + "\n", "x" * 64, 5]),
     "data.validation": ([0, 0.0, 0.1, 0.9], [-1e-9, 0.9000001, 1, float("nan"), float("inf"), "much", None]),
-    "data.normalise": (["standard", "range"], ["Standard", "", None, 1]),
+    "data.normalise": (["standard", "range", "none"], ["Standard", "", None, 1]),
+    "data.shift": ([0, 1024], [-1, 1025, 0.5, float("nan"), None]),
+    "data.flip": ([False, True], ["perhaps", None, 2]),
+    "data.crop": ([0, 0.5, 0.9], [-1e-9, 0.91, float("nan"), "much", None]),
     "architecture": (["nn.ReLU()", "x = 3\nnn.Linear(x, x)"], ["", "nn.Foo()", "import os", "nn.Linear(", 5, None]),
-    "loss": (["cross-entropy"], ["mse", "", None]),
+    "loss": (["cross-entropy", "mse"], ["MSE", "", None]),
     "optimizer.name": (["sgd", "adam", "adamw", "rmsprop"], ["SGD", "lion", "", None]),
     "optimizer.lr": ([1e-300, 0.1, 1e4], [0, -0.1, 10_000.1, float("nan"), float("inf"), "fast", None]),
     "optimizer.momentum": ([0, 0.9, 0.999999], [1, -0.1, float("nan"), None]),
@@ -210,3 +227,42 @@ def test_a_recipe_file_that_is_none_gets_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             recipes.read(tmp_path / name)
         assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+# what follows from the data
+
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (3, 96, 96), (1, 1, 1), (2,), (1,), (784,), (5, 7)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("classes", [0, 1, 2, 10, 1000])
+def test_what_fits_a_shape_is_a_recipe_with_as_many_inputs_and_outputs(shape: tuple[int, ...], classes: int) -> None:
+    values = fitting(shape, classes)
+    recipe = check(values)
+    assert set(values) == {"architecture", "loss"}
+    assert recipe.loss == (CROSS_ENTROPY if classes else MEAN_SQUARED)
+    layers = parse(recipe.architecture)
+    kinds = [layer.kind for _, layer in layers.children]
+    linear = [dict(layer.arguments) for _, layer in layers.children if layer.kind == "Linear"]
+    assert kinds == (["Flatten"] if len(shape) > 1 else []) + ["Linear", "ReLU", "Linear"]
+    assert [(a["in_features"], a["out_features"]) for a in linear] == [(math.prod(shape), HIDDEN), (HIDDEN, classes or 1)]
+
+
+def test_the_default_recipe_is_what_fits_the_default_data() -> None:
+    assert check(fitting((1, 28, 28), 10)) == Recipe()
+
+
+def test_a_recipe_augments_where_one_of_the_three_is_asked_for() -> None:
+    assert not Data().augments and not Data(shift=0, flip=False, crop=0.0).augments
+    assert Data(shift=1).augments and Data(flip=True).augments and Data(crop=0.1).augments
+
+
+def test_a_recipe_of_an_earlier_version_means_the_same_training(tmp_path: Path) -> None:
+    """It says nothing of what came later: no augmentation, cross-entropy."""
+    file = tmp_path / "recipe.toml"
+    file.write_text('seed = 3\n[data]\nname = "x"\nnormalise = "standard"\n')
+    recipe = recipes.read(file)
+    assert not recipe.data.augments and recipe.loss == CROSS_ENTROPY
+    file.write_text(recipes.to_toml(recipe))
+    assert recipes.read(file) == recipe

@@ -242,3 +242,39 @@ def test_no_random_text_gets_a_control_character_through(counts) -> None:
         points = (dice.choice(harmful) if dice.random() < 0.5 else dice.randrange(0x110000) for _ in range(dice.randrange(24)))
         shown = text.safe("".join(map(chr, points)))
         assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in shown), ascii(shown)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "shown"),
+    [
+        (0.8643, "accuracy", "86.4 %"),
+        (0.0, "accuracy", "0.0 %"),
+        (1.0, "accuracy", "100.0 %"),
+        (None, "accuracy", "-"),
+        (float("nan"), "accuracy", "-"),
+        (float("inf"), "accuracy", "-"),
+        (0.86434, "R2", "0.864"),
+        (1.0, "R2", "1.000"),
+        (-3.5, "R2", "-3.500"),
+        (-0.0001, "R2", "-0.000"),
+        (None, "R2", "-"),
+        (float("nan"), "R2", "-"),
+        (float("-inf"), "R2", "-"),
+        (0.5, "", "0.500"),
+    ],
+)
+def test_a_score_is_written_as_its_name_asks_for(number: float | None, name: str, shown: str) -> None:
+    assert text.score(number, name) == shown
+
+
+@bounded
+@given(st.none() | st.floats(), st.sampled_from(["accuracy", "R2", "", "\x1b[2J"]))
+def test_any_score_is_printable(number: float | None, name: str) -> None:
+    assert text.score(number, name).isprintable() and text.score(number, name)
+
+
+@bounded
+@given(st.floats())
+def test_no_float_has_more_than_nine_characters_as_a_score(number: float) -> None:
+    """R2 has no lower bound; a column of a table has."""
+    assert len(text.score(number, "R2")) <= 9

@@ -5,26 +5,38 @@ import gzip
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlptui.core.errors import DataError
-from mlptui.datasets import catalog, idx, images, importing
-from mlptui.datasets.catalog import ENTRIES, SAMPLE, SAMPLE_FOLDER, Entry
+from mlptui.datasets import catalog, checking, importing, library, prepared
+from mlptui.datasets.catalog import ENTRIES, SAMPLE, SAMPLE_FOLDER
+from mlptui.datasets.entry import Entry, File
+from mlptui.datasets.formats import idx
+from mlptui.datasets.formats.compressed import content
 from mlptui.datasets.importing import import_folder
 from mlptui.store.paths import Paths
 
 NAME = "little"
 FILES = [file.name for file in ENTRIES[SAMPLE].files]
+PREPARED = ["set.json", *(f"{name}.npy" for name in prepared.ARRAYS)]
 
 
 def little() -> Entry:
     """The sample under another name, so that imports are tested where the originals are not."""
+
+    def packed(file: File) -> File:
+        data = (SAMPLE_FOLDER / f"{file.name}.gz").read_bytes()
+        return File(f"{file.name}.gz", len(data), "", sha256(data).hexdigest(), file.content)
+
     known = ENTRIES[SAMPLE]
-    return Entry(NAME, known.title, known.classes, known.origin, known.licence, known.files, known.mean, known.deviation)
+    files = tuple(packed(file) for file in known.files)
+    return replace(known, name=NAME, format="idx", files=files, mirrors=("https://example.invalid/",))
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +55,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """All files with their content, but for the memory of what was verified."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "verified.json")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def refused(paths: Paths, source: Path, name: str = NAME) -> str:
@@ -63,53 +77,55 @@ def test_compressed_and_plain_files_are_brought_in(paths: Paths, source: Path) -
     (source / f"{FILES[2]}.gz").unlink()
     told: list[str] = []
     target = import_folder(paths, NAME, source, told.append)
-    assert target == paths.datasets / NAME and sorted(os.listdir(target)) == sorted(FILES)
-    data, sample = images.load(paths, NAME), images.load(paths, SAMPLE)
-    assert np.array_equal(data.train.images, sample.train.images) and np.array_equal(data.test.labels, sample.test.labels)
-    assert told == [f"checking {name}" for name in FILES]
+    assert target == paths.datasets / NAME and sorted(os.listdir(target)) == sorted(PREPARED)
+    data, sample = library.load(paths, NAME), library.load(paths, SAMPLE)
+    assert np.array_equal(data.train.inputs, sample.train.inputs) and np.array_equal(data.test.targets, sample.test.targets)
+    assert data.facts.sha256 == sample.facts.sha256
+    assert told == [*(f"checking {name}{'' if name == FILES[2] else '.gz'}" for name in FILES), f"decoding {NAME}"]
     assert os.listdir(paths.datasets) == [NAME]
 
 
 def test_a_second_import_changes_nothing(paths: Paths, source: Path) -> None:
     import_folder(paths, NAME, source)
-    before = {p: p.stat().st_mtime_ns for p in paths.datasets.rglob("*")}
+    before = everything(paths.datasets)
     told: list[str] = []
     import_folder(paths, NAME, source, told.append)
     assert told == [f"{NAME} is here already and whole"]
-    assert {p: p.stat().st_mtime_ns for p in paths.datasets.rglob("*")} == before
+    assert everything(paths.datasets) == before
 
 
 def test_a_damaged_set_is_noticed_when_it_is_read_and_replaced_by_an_import(paths: Paths, source: Path) -> None:
     target = import_folder(paths, NAME, source)
-    data = bytearray((target / FILES[1]).read_bytes())
+    data = bytearray((target / "train-targets.npy").read_bytes())
     data[-1] ^= 1
-    (target / FILES[1]).write_bytes(data)
-    with pytest.raises(DataError, match="is damaged: its SHA-256 is not that of the original; copy it again"):
-        images.load(paths, NAME)
+    (target / "train-targets.npy").write_bytes(data)
+    with pytest.raises(DataError, match=r"is damaged: train-targets\.npy changed since it was written; 'mlptui data remove"):
+        library.load(paths, NAME)
+    assert library.state(paths, NAME).kind == library.DAMAGED
     told: list[str] = []
     import_folder(paths, NAME, source, told.append)
     assert told[0] == f"{NAME} is here but damaged; it is replaced"
-    assert len(images.load(paths, NAME).train) == 6000
+    assert len(library.load(paths, NAME).train) == 6000
     assert os.listdir(paths.datasets) == [NAME]
 
 
 def test_a_flip_in_any_of_500_places_is_noticed(paths: Paths, source: Path) -> None:
-    rng = random.Random(37)
+    rng, entry = random.Random(37), little()
     for i, name in enumerate(FILES):
-        file = ENTRIES[SAMPLE].files[i]
         whole = gzip.decompress((source / f"{name}.gz").read_bytes())
         for _ in range(125 if len(whole) < 100_000 else 20):
             hurt = bytearray(whole)
             hurt[rng.randrange(len(hurt))] ^= 1 << rng.randrange(8)
             (source / name).write_bytes(hurt)
             with pytest.raises(DataError):
-                idx.content(source / name, file)
+                checking.check(paths, entry, entry.files[i], source / name)
         (source / name).unlink()
 
 
 def test_a_flip_in_a_compressed_file_is_noticed(paths: Paths, source: Path) -> None:
-    rng = random.Random(38)
-    file, path = ENTRIES[SAMPLE].files[1], source / f"{FILES[1]}.gz"
+    """In the few places of a gzip file that say nothing of its content a flip is let pass."""
+    rng, entry = random.Random(38), little()
+    path = source / f"{FILES[1]}.gz"
     whole = path.read_bytes()
     original = gzip.decompress(whole)
     for _ in range(500):
@@ -117,7 +133,8 @@ def test_a_flip_in_a_compressed_file_is_noticed(paths: Paths, source: Path) -> N
         hurt[rng.randrange(len(hurt))] ^= 1 << rng.randrange(8)
         path.write_bytes(hurt)
         try:
-            assert idx.content(path, file) == original
+            assert checking.check(paths, entry, entry.files[1], path) == sha256(hurt).hexdigest()
+            assert content(path, len(original), exact=True) == original
         except DataError as error:
             assert str(error).isprintable() and len(str(error)) < 300
 
@@ -155,7 +172,7 @@ BAD = bad_files() if SAMPLE_FOLDER.is_dir() else {}
 def test_a_bad_file_is_refused_with_one_sentence(paths: Paths, source: Path, kind: str) -> None:
     (source / f"{FILES[0]}.gz").write_bytes(BAD[kind])
     assert FILES[0] in refused(paths, source)
-    assert not paths.datasets.exists()
+    assert not os.listdir(paths.datasets)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link", "dangling", "loop", "sparse", "zero", "missing"])
@@ -202,41 +219,69 @@ def test_the_sample_is_not_imported_and_other_names_are_not_known(paths: Paths, 
     assert "there is no data set" in refused(paths, source, "../../x")
 
 
-@pytest.mark.parametrize("call", ["mkdir", "open", "write", "fsync", "rename"])
+CALLS = ["mkdir", "open", "write", "posix_fallocate", "fsync", "rename"]
+
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("state", ["empty", "damaged", "partly"])
-def test_a_disk_that_refuses_changes_nothing(
+def test_a_disk_that_refuses_at_any_call_changes_nothing(
     paths: Paths, source: Path, monkeypatch: pytest.MonkeyPatch, call: str, state: str
 ) -> None:
-    if state != "empty":
+    """Each call of this kind in turn: the old or the new set is there, whole, and nothing beside it."""
+    if state == "empty":
+        paths.datasets.mkdir(parents=True)
+    else:
         target = import_folder(paths, NAME, source)
-        (target / FILES[1]).write_bytes(b"damaged")
+        (target / "train-targets.npy").write_bytes(b"damaged")
         (target / "notes.txt").write_text("mine")
         if state == "partly":
-            (target / FILES[0]).unlink()
-    else:
-        paths.datasets.mkdir(parents=True)
-    before = everything(paths.data)
-    real = getattr(os, call)
-    failed = []
+            (target / "train-inputs.npy").unlink()
+    before, place, refused_once = everything(paths.data), 0, False
+    while True:
+        refusal = Refusal(paths, call, place)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, refusal)
+            try:
+                import_folder(paths, NAME, source)
+            except DataError as error:
+                assert "the disk is full" in str(error) and refusal.failed
+                refused_once = True
+                beside = [name for name in os.listdir(paths.datasets) if name != NAME]
+                assert not beside
+                if everything(paths.data) != before:  # only what makes the last rename durable failed
+                    assert call == "fsync" and prepared.verify(paths.datasets / NAME)
+                    break
+            else:
+                break  # the calls are used up
+        place += 1
+    assert refused_once
+    assert len(library.load(paths, NAME).train) == 6000 and os.listdir(paths.datasets) == [NAME]
 
-    def refuse(first: object, *rest: object, **named: object) -> object:
-        here = f"{paths.datasets}/." in str(first) if isinstance(first, str | Path) else call in ("write", "fsync")
-        if here and not failed and (call != "open" or int(str(rest[0])) & os.O_CREAT):
-            failed.append(call)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(first, *rest, **named)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, call, refuse)
-        with pytest.raises(DataError, match="the disk is full"):
-            import_folder(paths, NAME, source)
-    assert failed and everything(paths.data) == before
-    assert sorted(os.listdir(paths.datasets)) == ([] if state == "empty" else [NAME])
+class Refusal:
+    """A system call that fails once, at its `place`-th use in the folder of the data sets (a lost memory is no failure)."""
+
+    def __init__(self, paths: Paths, call: str, place: int) -> None:
+        self.real: Callable[..., object] = getattr(os, call)
+        self.call, self.place, self.failed = call, place, False
+        self.inside = str(paths.datasets)
+
+    def __call__(self, first: object, *rest: object, **named: object) -> object:
+        path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
+        below = path.startswith(f"{self.inside}/") or (path == self.inside and self.call == "fsync")
+        counts = below and "verified.json" not in path
+        counts = counts and (self.call != "open" or bool(int(str(rest[0])) & os.O_CREAT))
+        if counts and not self.failed:
+            if self.place == 0:
+                self.failed = True
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.place -= 1
+        return self.real(first, *rest, **named)
 
 
 def test_a_disk_that_is_too_small_is_said(paths: Paths, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing.atomic, "free_space", lambda path: 1000)
-    assert "has 1,000 bytes free" in refused(paths, source)
+    assert "1.00 kB are free" in refused(paths, source)
 
 
 def test_two_files_of_one_set_are_not_enough(paths: Paths, source: Path) -> None:
@@ -248,12 +293,12 @@ def test_two_files_of_one_set_are_not_enough(paths: Paths, source: Path) -> None
 
 def test_the_four_originals_are_brought_in(paths: Paths, fashion_mnist: Path) -> None:
     assert catalog.default(paths) == SAMPLE
-    target = import_folder(paths, "fashion-mnist", fashion_mnist)
-    data = images.load(paths, "fashion-mnist")
-    assert data.train.images.shape == (60_000, 1, 28, 28) and np.bincount(data.test.labels).tolist() == [1000] * 10
+    import_folder(paths, "fashion-mnist", fashion_mnist)
+    data = library.load(paths, "fashion-mnist")
+    assert data.train.inputs.shape == (60_000, 1, 28, 28) and np.bincount(data.test.targets).tolist() == [1000] * 10
     assert catalog.default(paths) == "fashion-mnist"
-    assert all((target / file.name).stat().st_size == idx.size_of(file) for file in ENTRIES["fashion-mnist"].files)
+    assert data.facts.sha256 == catalog.checksum(ENTRIES["fashion-mnist"])
 
 
 def test_the_sample_is_not_taken_for_the_whole_set(paths: Paths, source: Path) -> None:
-    assert "are right; copy it again" in refused(paths, source, "fashion-mnist")
+    assert "is not the file of the origin" in refused(paths, source, "fashion-mnist")

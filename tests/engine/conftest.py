@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine.sessions import CLASSES, CPU, Pace, pictures, recipe_with
+from engine.sessions import CLASSES, CPU, NORMALISE, Pace, pictures, recipe_with, samples
 from torch import nn
 
 from mlptui.core.architecture.parse import parse
@@ -32,14 +32,13 @@ def make_session() -> Callable[..., Session]:
     def make(model: nn.Module | None = None, **knobs: Any) -> Session:
         recipe = recipe_with(**knobs)
         images, labels = pictures()
-        normalise = batches.Normaliser(0.3, 0.4)
         if model is None:
             seed_weights(recipe.seed)
             model = build.build(parse(recipe.architecture))
-            build.probe(model, normalise(images[:2]), CLASSES)
+            build.probe(model, NORMALISE(images[:2]), CLASSES)
 
         def stay(part: slice) -> batches.Batches:
-            return batches.make(images[part], labels[part], CPU, recipe.batch_size, recipe.seed, normalise, None)
+            return batches.make(samples(images, labels, part), CPU, recipe.batch_size, recipe.seed, NORMALISE, None)
 
         optimizer = optimisers.make(recipe.optimizer, model.parameters(), CPU)
         return Session(recipe, model, optimizer, stay(slice(0, 48)), stay(slice(48, None)), CPU)
@@ -55,7 +54,7 @@ def train_to() -> Callable[[Session, int], list[float]]:
         pace = Pace(session, until=step)
         while session.progress.step < step:
             first = session.progress.step % session.steps_per_epoch
-            train_epoch(session.model, session.train.epoch(session.epoch, first), session.optimizer, pace)
+            train_epoch(session.model, session.train.epoch(session.epoch, first), session.optimizer, session.objective, pace)
         return pace.losses
 
     return train

@@ -4,13 +4,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from mlptui.core.recipe import Recipe, check, nested
+from mlptui.engine.batches import Normaliser, Samples
 from mlptui.engine.session import Session
 
 CPU = torch.device("cpu")
 SIDE, CLASSES, SAMPLES = 4, 3, 60
+NORMALISE = Normaliser(1 / (255 * 0.4), 0.3 / 0.4)  # mean 0.3, deviation 0.4
 NET = (
     "nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.3), "
     "nn.Linear(12, 12), nn.Tanh(), nn.Linear(12, 3))"
@@ -29,6 +32,12 @@ def pictures(count: int = SAMPLES, seed: int = 1) -> tuple[torch.Tensor, torch.T
     images = torch.randint(0, 200, (count, 1, SIDE, SIDE), generator=generator, dtype=torch.uint8)
     images[torch.arange(count), 0, 0, labels.long()] = 255
     return images, labels
+
+
+def samples(images: torch.Tensor, labels: torch.Tensor, rows: slice = slice(None)) -> Samples:
+    """These rows of pictures and labels as the batches take them."""
+    chosen = np.arange(len(images))[rows]
+    return Samples(images.numpy(), labels.long()[rows], chosen)
 
 
 def recipe_with(**knobs: Any) -> Recipe:
@@ -57,7 +66,7 @@ class Pace:
     def gradients_ready(self) -> None:
         self.session.clip()
 
-    def step_done(self, loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> None:
+    def step_done(self, loss: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         self.losses.append(loss.item())
         self.session.progress.step += 1
 

@@ -3,20 +3,22 @@
 import threading
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pytest
 import torch
+from engine.sessions import samples
 
-from mlptui.engine.batches import EVALUATION_BATCH, Batch, Normaliser, ResidentBatches, StreamedBatches, make
+from mlptui.engine.batches import EVALUATION_BATCH, Batch, Normaliser, ResidentBatches, Samples, StreamedBatches, make
 from mlptui.engine.seeding import epoch_order, mix, seed_step
 
 CPU = torch.device("cpu")
-NORMALISE = Normaliser(0.286, 0.353)
+NORMALISE = Normaliser(1 / (255 * 0.353), 0.286 / 0.353)
 
 
 def pair(count: int = 50, batch: int = 8, seed: int = 3) -> tuple[ResidentBatches, StreamedBatches]:
     images = torch.arange(count * 4, dtype=torch.int32).remainder(256).to(torch.uint8).view(count, 1, 2, 2)
     labels = torch.arange(count, dtype=torch.uint8)
-    arguments = (images, labels, CPU, batch, seed, NORMALISE)
+    arguments = (samples(images, labels), CPU, batch, seed, NORMALISE)
     return ResidentBatches(*arguments), StreamedBatches(*arguments)
 
 
@@ -98,7 +100,7 @@ def test_an_abandoned_stream_leaves_no_thread(taken: int) -> None:
 @pytest.mark.usefixtures("no_thread_left")
 def test_an_error_in_the_gathering_thread_reaches_the_loop() -> None:
     _, streamed = pair()
-    streamed.size = 60  # more than there are pictures
+    streamed.samples = Samples(streamed.samples.inputs, streamed.samples.targets, np.arange(50) + 10)  # 10 that are not there
 
     with pytest.raises((IndexError, RuntimeError)):
         list(streamed.epoch(0))
@@ -117,9 +119,10 @@ def test_pictures_stay_on_a_device_only_where_they_take_at_most_half_of_what_is_
     images, labels = torch.zeros(10, 1, 4, 4, dtype=torch.uint8), torch.zeros(10, dtype=torch.uint8)
     cuda = torch.device("cuda")
 
-    assert isinstance(make(images, labels, cuda, 4, 0, NORMALISE, 2 * images.nbytes - 1), StreamedBatches)
-    assert isinstance(make(images, labels, torch.device("meta"), 4, 0, NORMALISE, 2 * images.nbytes), ResidentBatches)
-    assert isinstance(make(images, labels, CPU, 4, 0, NORMALISE, 1), ResidentBatches)
+    assert isinstance(make(samples(images, labels), cuda, 4, 0, NORMALISE, 2 * images.nbytes - 1), StreamedBatches)
+    assert isinstance(make(samples(images, labels), torch.device("meta"), 4, 0, NORMALISE, 2 * images.nbytes), ResidentBatches)
+    assert isinstance(make(samples(images, labels), CPU, 4, 0, NORMALISE, 1), StreamedBatches)
+    assert isinstance(make(samples(images, labels), CPU, 4, 0, NORMALISE, None), ResidentBatches)
 
 
 def test_seeds_of_different_places_differ() -> None:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from engine.sessions import NET, bits, pictures
+from engine.sessions import NET, NORMALISE, bits, pictures
 from torch import nn
 
-from mlptui.engine.batches import Normaliser
 from mlptui.engine.divergence import locate
 from mlptui.engine.seeding import epoch_order
 from mlptui.engine.session import Session
@@ -37,7 +36,7 @@ def poisoned(make: Make, index: int, value: float, where: str) -> tuple[Session,
     """A session that goes wrong at the sample of this index, and the step (from 1) at which that comes."""
     images, _ = pictures()
     torch.manual_seed(4)
-    trap = Poisoned(Normaliser(0.3, 0.4)(images[index : index + 1]), value, where)
+    trap = Poisoned(NORMALISE(images[index : index + 1]), value, where)
     model = nn.Sequential(nn.Flatten(), trap, nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
     session = make(model, batch_size=1, epochs=1, seed=index)
     return session, epoch_order(index, 0, 48).tolist().index(index) + 1

@@ -7,12 +7,13 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from engine.sessions import Pace, bits, pictures
+from engine.sessions import NORMALISE, Pace, bits, pictures, samples
 from torch import nn
 from torch.nn import functional as F
 
 from mlptui.engine.batches import EVALUATION_BATCH, Normaliser, ResidentBatches
 from mlptui.engine.loop import evaluate, train_epoch
+from mlptui.engine.objective import CrossEntropy
 from mlptui.engine.seeding import epoch_order, seed_step
 from mlptui.engine.session import Session
 
@@ -43,16 +44,16 @@ def test_training_equals_the_loop_written_by_hand_bit_for_bit(make_session: Make
         case _:
             optimizer = torch.optim.RMSprop(model.parameters(), **plain)
     images, labels = pictures()
-    images, labels, normalise = images[:48], labels[:48].long(), Normaliser(0.3, 0.4)
+    images, labels = images[:48], labels[:48].long()
 
     pace = Pace(session)
-    assert train_epoch(session.model, session.train.epoch(0), session.optimizer, pace)
+    assert train_epoch(session.model, session.train.epoch(0), session.optimizer, session.objective, pace)
 
     losses = []
     model.train()
     for step, chosen in enumerate(epoch_order(5, 0, 48).split(16)):
         seed_step(5, step, torch.device("cpu"))
-        loss = F.cross_entropy(model(normalise(images[chosen])), labels[chosen])
+        loss = F.cross_entropy(model(NORMALISE(images[chosen])), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -66,7 +67,7 @@ def test_an_epoch_that_is_ended_early_says_so_and_takes_no_further_step(make_ses
     session = make_session()
     pace = Pace(session, until=2)
 
-    assert not train_epoch(session.model, session.train.epoch(0), session.optimizer, pace)
+    assert not train_epoch(session.model, session.train.epoch(0), session.optimizer, session.objective, pace)
     assert session.progress.step == len(pace.losses) == 2
 
 
@@ -81,7 +82,7 @@ def test_evaluation_leaves_model_buffers_mode_and_random_state_bit_identical(
     before, random = bits(session), torch.get_rng_state()
     assert session.valid
 
-    evaluate(session.model, session.valid, nullcontext())
+    evaluate(session.model, session.valid, session.objective, nullcontext())
 
     assert bits(session) == before
     assert torch.equal(torch.get_rng_state(), random)
@@ -91,11 +92,11 @@ def test_evaluation_leaves_model_buffers_mode_and_random_state_bit_identical(
 
 def test_evaluation_gives_mean_loss_and_accuracy_over_all_samples() -> None:
     images, labels = pictures(EVALUATION_BATCH + 17)
-    batches = ResidentBatches(images, labels, torch.device("cpu"), 8, 0, Normaliser())
+    batches = ResidentBatches(samples(images, labels), torch.device("cpu"), 8, 0, Normaliser())
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
 
-    loss, accuracy = evaluate(model, batches, nullcontext())
+    loss, accuracy = evaluate(model, batches, CrossEntropy(), nullcontext())
 
     scores = model(images / 255)
     assert loss == pytest.approx(F.cross_entropy(scores, labels.long()).item(), rel=1e-5)
@@ -110,7 +111,7 @@ def test_evaluating_between_the_steps_changes_no_later_step(
     for step in range(1, 10):
         train_to(watched, step)
         assert watched.valid
-        evaluate(watched.model, watched.valid, watched.autocast())
+        evaluate(watched.model, watched.valid, watched.objective, watched.autocast())
         torch.rand(5)
 
     assert bits(watched) == bits(straight)

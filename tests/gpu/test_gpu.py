@@ -56,14 +56,21 @@ def test_a_loss_that_diverges_on_the_gpu_names_a_layer(home: Path) -> None:
     assert "layer" in str(event["reason"])
 
 
-def test_streamed_batches_on_the_gpu_are_the_resident_ones() -> None:
+@pytest.mark.parametrize("augmented", [False, True])
+def test_streamed_batches_on_the_gpu_are_the_resident_ones(augmented: bool) -> None:
+    import numpy as np
     import torch
 
-    from mlptui.engine.batches import Normaliser, ResidentBatches, StreamedBatches
+    from mlptui.datasets.augment import Augmentation
+    from mlptui.engine.augment import Augmenter
+    from mlptui.engine.batches import Normaliser, ResidentBatches, Samples, StreamedBatches
 
-    images = torch.randint(0, 255, (1000, 1, 28, 28), dtype=torch.uint8)
-    labels = torch.randint(0, 10, (1000,), dtype=torch.uint8)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (1000, 1, 28, 28), np.uint8)
+    samples = Samples(images, torch.from_numpy(rng.integers(0, 10, 1000)), np.arange(0, 1000, 2))
+    samples = Samples(images, samples.targets[: len(samples.chosen)], samples.chosen)
     device = torch.device("cuda", 0)
-    both = [kind(images, labels, device, 64, 3, Normaliser(0.3, 0.4)) for kind in (ResidentBatches, StreamedBatches)]
+    augment = Augmenter(Augmentation(shift=2, flip=True, crop=0.1), 5) if augmented else None
+    both = [kind(samples, device, 64, 3, Normaliser(), augment=augment) for kind in (ResidentBatches, StreamedBatches)]
     for one, other in zip(both[0].epoch(2), both[1].epoch(2), strict=True):
         assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])

@@ -9,7 +9,7 @@ from process.trainers import Zygote, events, eventually, make_run, recipe, step_
 from mlptui.core.errors import RunError
 from mlptui.core.events import Kind
 from mlptui.engine.trainer import LOCKED_OUT
-from mlptui.launch import begin, trainer
+from mlptui.launch import begin, process, trainer
 from mlptui.store import host, lock
 
 pytestmark = pytest.mark.process
@@ -68,7 +68,7 @@ def test_starting_a_trainer_for_a_live_run_fails_with_one_sentence_that_names_it
     with pytest.raises(RunError, match="is running"):
         begin.resume(run, {})
 
-    trainer.reap()
+    process.reap()
     assert step_of(run) > 0
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from mlptui.core.events import Kind
 from mlptui.core.status import Status
-from mlptui.datasets import images
+from mlptui.datasets import library
 from mlptui.datasets.split import validation_split
 from mlptui.engine.seeding import epoch_order, seed_step
 from mlptui.store import checkpoints, paths
@@ -65,13 +65,14 @@ def test_another_seed_is_another_training(trainers: Zygote) -> None:
 
 def test_the_trainer_does_what_the_loop_written_by_hand_does_bit_for_bit(trainers: Zygote) -> None:
     run = trained(trainers, epochs=2, optimizer__weight_decay=0.01)
-    data = images.load(paths.find(), run.recipe().data.name)
+    data = library.load(paths.find(), run.recipe().data.name)
     chosen, _ = validation_split(len(data.train), 0.5, 0)
-    pixels, labels = torch.from_numpy(data.train.images[chosen]), torch.from_numpy(data.train.labels[chosen]).long()
+    pixels, labels = torch.from_numpy(data.train.inputs[chosen]), torch.from_numpy(data.train.targets[chosen]).long()
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 10))
     model.load_state_dict(load_file(run.checkpoints / checkpoints.name_of(0) / "model.safetensors"))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01, fused=True)
-    scale, shift = 1 / (255 * data.deviation), data.mean / data.deviation
+    (mean,), (deviation,) = data.facts.mean, data.facts.deviation
+    scale, shift = 1 / (255 * deviation), mean / deviation
     threads, losses, step = torch.get_num_threads(), [], 0
     torch.set_num_threads(1)
     for epoch in range(2):
@@ -108,11 +109,11 @@ def test_a_tied_lazy_net_trains_saves_and_loads_into_plain_torch(trainers: Zygot
 
     load_model(plain, newest.folder / "model.safetensors")
 
-    data = images.load(paths.find(), run.recipe().data.name).test
-    pixels = torch.from_numpy(data.images.copy()).float() / 255
+    data = library.load(paths.find(), run.recipe().data.name).test
+    pixels = torch.from_numpy(data.inputs.copy()).float() / 255
     info = newest.manifest["normalisation"]
-    scores = plain.eval()((pixels - info["mean"]) / info["deviation"])
-    accuracy = (scores.argmax(1) == torch.from_numpy(data.labels.copy())).float().mean().item()
+    scores = plain.eval()((pixels - info["mean"][0]) / info["deviation"][0])
+    accuracy = (scores.argmax(1) == torch.from_numpy(data.targets.copy())).float().mean().item()
     assert accuracy == pytest.approx(events(run, Kind.TESTED)[0]["test_accuracy"], abs=0.002)
     assert run.state().parameters == sum(p.numel() for p in plain.parameters())
 

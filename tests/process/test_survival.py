@@ -15,7 +15,7 @@ from mlptui.core.events import Kind
 from mlptui.core.recipe import check
 from mlptui.core.status import Status
 from mlptui.datasets.settle import settle
-from mlptui.launch import begin, trainer
+from mlptui.launch import begin, process, trainer
 from mlptui.store import checkpoints, control, host, paths, rundir
 from mlptui.store.follow import Follower
 from mlptui.store.rundir import Run
@@ -39,7 +39,7 @@ def nothing_left_behind() -> Iterator[None]:
         state = run.state()
         if host.process_start(state.pid) == state.pid_start and run.verdict(state).trainer_alive:
             os.kill(state.pid, signal.SIGKILL)
-    trainer.reap()
+    process.reap()
 
 
 def terminal(*words: str, cwd: Path | None = None) -> "pexpect.spawn[str]":
@@ -133,7 +133,7 @@ def test_a_real_trainer_that_was_killed_is_shown_so_within_seconds_and_resumes_e
     verdict = eventually(lambda: (v := follower.poll().verdict).status is Status.KILLED and v, "the word killed", 3)
     assert "killed" in verdict.reason
     assert checkpoints.newest_verified(run.checkpoints)[0]
-    trainer.reap()
+    process.reap()
     # the same run as it would be if only its first checkpoint were left: taken up there, it is the undisturbed one
     twin = Run(run.folder.with_name(f"{run.id}-twin"))
     shutil.copytree(run.folder, twin.folder)

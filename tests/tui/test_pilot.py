@@ -344,7 +344,12 @@ async def test_a_thousand_runs_answer_a_key_within_fifty_milliseconds_of_work(ma
 async def test_every_action_in_the_table_of_keys_exists_where_its_key_works(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        for area, panels in (("1", [keys.DATA, keys.LOOK]), ("4", [keys.FORM, keys.LIVE]), ("5", [keys.RUNS]), ("7", [keys.DEVICES])):
+        for area, panels in (
+            ("1", [keys.DATA, keys.LOOK]),
+            ("4", [keys.FORM, keys.LIVE]),
+            ("5", [keys.RUNS]),
+            ("7", [keys.DEVICES]),
+        ):
             await pilot.press(area)
             await pilot.pause()
             places = list(app.screen.walk_children())

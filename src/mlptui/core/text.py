@@ -102,7 +102,9 @@ def score(number: float | None, name: str) -> str:
     """A score by its name: accuracy as per cent, R2 with three decimals."""
     if name == "accuracy":
         return percent(number)
-    return "-" if number is None or not math.isfinite(number) else f"{number:.3f}"
+    if number is None or not math.isfinite(number):
+        return "-"
+    return f"{number:.3f}" if abs(number) < 99.9995 else "< -99" if number < 0 else "> 99"
 
 
 def rate(number: float | None) -> str:

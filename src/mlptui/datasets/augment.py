@@ -30,6 +30,11 @@ class Augmentation:
         """Whether pixels come to lie between pixels, so that they must be interpolated."""
         return self.crop > 0
 
+    @property
+    def outside(self) -> str:
+        """What lies around a picture, as torch's grid_sample calls it: black, or its own rim where nothing is shifted."""
+        return "zeros" if self.shift else "border"
+
     def draw(self, seed: int, epoch: int, samples: NDArray[np.int64], size: tuple[int, int]) -> Theta:
         """float32 [n, 2, 3]: for each sample the matrix from places in the new picture to places in the old one.
 
@@ -61,8 +66,8 @@ def _uniform(seed: int, epoch: int, samples: NDArray[np.int64], number: int) -> 
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def apply(images: NDArray[np.uint8], theta: Theta, smooth: bool) -> NDArray[np.float32]:
-    """The moved pictures as float32 [n, channels, height, width] in the pixels' own range; black comes in from outside."""
+def apply(images: NDArray[np.uint8], theta: Theta, augmentation: Augmentation) -> NDArray[np.float32]:
+    """The moved pictures as float32 [n, channels, height, width] in the pixels' own range."""
     height, width = images.shape[2:]
     x = (2 * np.arange(width) + 1) / width - 1
     y = (2 * np.arange(height) + 1) / height - 1
@@ -71,7 +76,7 @@ def apply(images: NDArray[np.uint8], theta: Theta, smooth: bool) -> NDArray[np.f
         a = theta[i].astype(np.float64)
         u = ((a[0, 0] * x[None, :] + a[0, 1] * y[:, None] + a[0, 2] + 1) * width - 1) / 2
         v = ((a[1, 0] * x[None, :] + a[1, 1] * y[:, None] + a[1, 2] + 1) * height - 1) / 2
-        if not smooth:
+        if not augmentation.smooth:
             u, v = np.round(u, 3), np.round(v, 3)
             corners = [(np.rint(u).astype(int), np.rint(v).astype(int), 1.0)]
         else:
@@ -84,7 +89,7 @@ def apply(images: NDArray[np.uint8], theta: Theta, smooth: bool) -> NDArray[np.f
                 (left + 1, top + 1, right * below),
             ]
         for column, row, weight in corners:
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) | (augmentation.outside == "border")
             picked = images[i][:, row.clip(0, height - 1), column.clip(0, width - 1)]
             result[i] += np.where(inside, picked * weight, 0).astype(np.float32)
     return result

@@ -4,6 +4,7 @@ Bytes go to `NAME.part`; beside it `NAME.part.json` keeps what is needed to go o
 that the bytes came from. How a mirror is spoken to is in mirror.py.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -165,7 +166,7 @@ class _Try:
         except OSError as error:
             raise StorageError(f"cannot write {self.part}: {atomic.reason(error)}") from None
         watched, counted = time.monotonic(), 0
-        hashing = _Hashing(self.part, begin)
+        hashing, flushing = _Hashing(self.part, begin), _Flushing(fd)
         try:
             os.ftruncate(fd, begin)
             os.lseek(fd, begin, os.SEEK_SET)
@@ -183,11 +184,13 @@ class _Try:
                         raise Refused(f"too slow: {size(counted / (now - watched))} a second")
                     watched, counted = now, 0
                 self.told(self.progress)
+                flushing.written(len(data))
             return hashing.result()
         except OSError as error:
             raise StorageError(f"cannot write {self.part}: {atomic.reason(error)}") from None
         finally:
             hashing.stop()
+            flushing.stop()
             os.close(fd)
 
 
@@ -240,6 +243,31 @@ class _Hashing:
         except (OSError, StorageError):
             return False
         return not left
+
+
+class _Flushing:
+    """Brings what was written to the disk while more is received, so that the last sync has little left to do."""
+
+    EVERY = 32 << 20
+
+    def __init__(self, fd: int) -> None:
+        self._fd, self._waiting = fd, 0
+        self._thread: threading.Thread | None = None
+
+    def written(self, count: int) -> None:
+        self._waiting += count
+        if self._waiting >= self.EVERY and not (self._thread and self._thread.is_alive()):
+            self._waiting = 0
+            self._thread = threading.Thread(target=self._flush, daemon=True, name="flush")
+            self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread:
+            self._thread.join()
+
+    def _flush(self) -> None:
+        with contextlib.suppress(OSError):  # the sync before the rename will tell
+            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
 
 
 def _open_part(path: Path) -> int:

@@ -17,7 +17,7 @@ from mlptui.datasets.jobs import Busy, Work
 from mlptui.store import paths
 from mlptui.store.paths import Paths
 
-NICE = 5
+NICE = 15  # below the viewer, which has 10
 
 
 class Cancelled(BaseException):

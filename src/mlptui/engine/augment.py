@@ -23,4 +23,4 @@ class Augmenter:
         theta = torch.from_numpy(drawn).to(images.device, non_blocking=True)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         mode = "bilinear" if self.augmentation.smooth else "nearest"
-        return F.grid_sample(images.float(), grid, mode, "zeros", align_corners=False)
+        return F.grid_sample(images.float(), grid, mode, self.augmentation.outside, align_corners=False)

@@ -74,7 +74,8 @@ class MeanSquared:
     def judge(self, sums: list[float], samples: int) -> tuple[float, float]:
         error, total, squares = sums
         spread = squares - total * total / samples
-        return error / samples, 1 - error / spread if spread > 0 else float("nan")
+        constant = spread <= 1e-12 * max(squares, 1e-30)  # what is left is rounding
+        return error / samples, float("nan") if constant else 1 - error / spread
 
 
 def make(loss: str, variance: float = 1.0) -> Objective:

@@ -25,7 +25,7 @@ class Progress:
     hits: float = 0.0
     samples: int = 0
     best_loss: float = math.inf
-    best_accuracy: float = -1.0
+    best_accuracy: float = -math.inf
     bad_epochs: int = 0
     trained_seconds: float = 0.0
     epoch_seconds: float = 0.0

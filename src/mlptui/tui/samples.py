@@ -83,7 +83,7 @@ def seen_by_network(
     """Training pictures as they are and as the network gets them in an epoch, and the range of the numbers it gets."""
     images = np.stack([data.train.inputs[i] for i in chosen])
     theta = moved.draw(seed, epoch, chosen, (images.shape[2], images.shape[3]))
-    after = apply(images, theta, moved.smooth) if moved else images.astype(np.float32)
+    after = apply(images, theta, moved) if moved else images.astype(np.float32)
     facts = data.facts
     numbers: NDArray[Any] = after / 255
     if normalise == "none":

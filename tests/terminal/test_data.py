@@ -1,0 +1,117 @@
+"""From an empty home folder over a bad line to a run on Fashion-MNIST, by keys alone, in a real terminal."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from datasets import server as mirrors
+
+from mlptui.core.status import Status
+from mlptui.datasets import catalog, library
+from mlptui.store import rundir
+from mlptui.store.paths import Paths
+
+pytestmark = [pytest.mark.terminal, pytest.mark.timeout(300)]
+BIG = "/fashion-mnist/train-images-idx3-ubyte.gz"
+
+
+@pytest.fixture
+def mirror(fashion_mnist: Path, tmp_path: Path):
+    folder = tmp_path / "mirror" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    for file in fashion_mnist.glob("*.gz"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    with mirrors.Server(folder.parent) as server:
+        yield server
+
+
+def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on(terminal, home, mirror) -> None:
+    dropped_at = int(0.4 * len(mirror.content(BIG)))
+    mirror.script(BIG, mirrors.reset(dropped_at))
+    (home / "settings.toml").write_text(f'mirror = "{mirror.address}"\n')
+    viewer = terminal()
+    viewer.wait_for("new run")
+    viewer.press("1")
+    viewer.wait_for("of 6,000")
+    viewer.press("g")
+    viewer.wait_for("4 files, 30.9 MB")
+    viewer.press("d")
+    viewer.wait_for("of 60,000", 60)
+    starts = mirror.starts(BIG)
+    assert len(starts) == 2 and starts[0] == 0 and 0 < starts[1] <= dropped_at
+    viewer.press("v")
+    viewer.wait_for("every byte was compared")
+    paths = Paths(home, home, home)
+    assert library.verify(paths, "fashion-mnist") == "the SHA-256 of its origin"
+    assert {p.name for p in (home / "datasets").iterdir()} == {"fashion-mnist", ".jobs", ".downloads"}
+    assert not list((home / "datasets" / ".downloads").iterdir())
+    viewer.press(" ")
+    viewer.wait_for("space View")
+    viewer.press("]")
+    viewer.wait_for("training, T-shirt/top: 1 to")
+    assert viewer.text().count("▀") > 300
+    viewer.press("\x1b")
+    viewer.wait_for("enter Use")
+    viewer.press("\r")
+    viewer.wait_for("fashion-mnist ·")
+    viewer.press("4")
+    viewer.wait_for("new run")
+    viewer.press("r")
+    text = viewer.wait_for("finished", 180)
+    assert re.search(r"test accuracy 8\d\.\d %", text)
+    (run,) = rundir.all_runs(paths)
+    state = run.state()
+    assert state.status == Status.FINISHED and state.data == "fashion-mnist"
+    assert run.recipe().data.sha256 == catalog.checksum(catalog.ENTRIES["fashion-mnist"])
+    viewer.press("q")
+    assert viewer.wait_end() == 0
+
+
+def test_a_download_goes_on_when_its_viewer_is_killed_and_the_next_viewer_shows_it(terminal, home, mirror) -> None:
+    mirror.script(BIG, mirrors.drip(400_000, 0.05))
+    (home / "settings.toml").write_text(f'mirror = "{mirror.address}"\n')
+    first = terminal()
+    first.wait_for("new run")
+    first.press("1")
+    first.wait_for("of 6,000")
+    first.press("g")
+    first.wait_for("4 files, 30.9 MB")
+    first.press("d")
+    first.wait_for("downloading")
+    os.kill(first.pid, signal.SIGKILL)
+    second = terminal()
+    second.wait_for("new run")
+    second.press("1")
+    second.wait_for("of 6,000")
+    second.press("g")
+    second.wait_for("of 60,000", 60)
+    assert mirror.starts(BIG) == [0]
+    second.press("q")
+    assert second.wait_end() == 0
+
+
+@pytest.mark.parametrize(("term", "colours"), [("xterm-256color", b"38;5;"), ("linux", b"\x1b[")])
+def test_pictures_are_drawn_in_the_colours_that_there_are(terminal, home, term: str, colours: bytes) -> None:
+    viewer = terminal(term=term)
+    viewer.wait_for("new run")
+    viewer.press("1")
+    viewer.wait_for("of 6,000")
+    viewer.wait_until_quiet()
+    assert colours in bytes(viewer.sent)
+    if term == "linux":
+        assert b"38;5;" not in bytes(viewer.sent) and b"38;2;" not in bytes(viewer.sent)
+    viewer.press("q")
+    assert viewer.wait_end() == 0
+
+
+def test_the_data_screen_is_silent_while_nothing_happens(terminal) -> None:
+    viewer = terminal()
+    viewer.wait_for("new run")
+    viewer.press("1")
+    viewer.wait_for("of 6,000")
+    viewer.wait_until_quiet(2.5)
+    assert viewer.read(5.0) == b""
+    viewer.press("q")
+    assert viewer.wait_end() == 0
