@@ -6,6 +6,9 @@ at 1.5 GB/s or more, and curl and mlptui both wait for the same server and page 
 reading and hashing 55 MB, 0.05 s; required < 0.3 s. Import from .gz: checked, unpacked twice, written and synced, 0.6 s.
 Streaming with a warm page cache: a batch of rows is gathered by numpy in 8 threads, 0.8 of the rate of os.pread into one
 buffer or better, as no system call a row is needed; cold it is the disk that counts, 1.0 within its noise.
+
+Measured then: 0.69 to 0.76 of curl while the sync before the rename took all it had left to do, 1.3 since the disk works
+while more is received (curl reads 16 KiB at a time); 0.04 s, 0.06 s and 0.64 s; warm 1.1 to 1.2, cold 1.6 to 1.8.
 """
 
 import hashlib
@@ -30,6 +33,7 @@ IMAGE = (3, 64, 64)
 IMAGES = 60_000
 BATCH = 256
 READERS = 8
+ROUNDS = 12
 
 
 def serve(path: Path) -> None:
@@ -85,18 +89,11 @@ def download(options: Namespace) -> Iterator[dict[str, str]]:
         assert server.stdout is not None
         address = f"http://127.0.0.1:{server.stdout.readline().strip()}/file"
         seen: list[str] = []
-        sides: dict[str, list[float]] = {"ours": [], "ours without its sync": [], "curl": [], "curl synced": []}
+        sides: dict[str, list[float]] = {"ours": [], "curl": [], "curl synced": []}
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
 
         def ours() -> None:
             fetch.fetch([address], target, SIZE, SIZE, lambda _, sha256: seen.append(sha256), lambda _: None)
-
-        def unsynced() -> None:
-            synced, os.fsync = os.fsync, lambda _: None
-            try:
-                ours()
-            finally:
-                os.fsync = synced
 
         def curl() -> None:
             subprocess.run(["curl", "-s", "-o", str(other), address], check=True, env=environment)
@@ -107,8 +104,9 @@ def download(options: Namespace) -> Iterator[dict[str, str]]:
                 os.fsync(stream.fileno())
 
         try:
-            for _ in range(max(7, options.rounds)):
-                for side, act in zip(sides, (ours, unsynced, curl, curl_synced), strict=True):
+            turns = list(zip(sides, (ours, curl, curl_synced), strict=True))
+            for turn in range(max(ROUNDS, options.rounds)):
+                for side, act in turns[turn % 3 :] + turns[: turn % 3]:  # each is as often the first as the last
                     sides[side].append(seconds(act))
                     for path in (target, other):
                         path.unlink(missing_ok=True)
@@ -121,13 +119,8 @@ def download(options: Namespace) -> Iterator[dict[str, str]]:
         rates = {side: SIZE / of(times) / 1e6 for side, times in sides.items()}
         yield {
             "what": f"download, {label} of {len(sides['ours'])} ({rates['ours']:.0f} MB/s, curl {rates['curl']:.0f} MB/s)",
-            "measured": f"{rates['ours'] / rates['curl']:.2f} of curl",
-            "required": ">= 0.90",
-        }
-        yield {
-            "what": f"download, {label}: without its sync against curl; with it against curl and fsync",
-            "measured": f"{rates['ours without its sync'] / rates['curl']:.2f}, {rates['ours'] / rates['curl synced']:.2f}",
-            "required": "-",
+            "measured": f"{rates['ours'] / rates['curl']:.2f} ({rates['ours'] / rates['curl synced']:.2f} of curl and fsync)",
+            "required": ">= 0.90 of curl",
         }
 
 

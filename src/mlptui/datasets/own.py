@@ -104,8 +104,9 @@ def decode(paths: Paths, name: str, told: Told, progress: Progress) -> Path:
     """Decode a set that was added by reference; afterwards its source is not needed any more. Raises DataError."""
     description = prepared.read(catalog.folder(paths, name))
     path, options = Path(str(description.source["path"])), Options(**description.source["options"])
-    if not path.exists():
-        raise DataError(f"{name}: {safe(path, 300)} is not there any more, and it was never decoded")
+    for origin in _origins(path, options):
+        if not origin.exists():
+            raise DataError(f"{name}: {safe(origin, 300)} is not there any more, and it was never decoded")
     if mark(_origins(path, options)) != description.source["mark"]:
         raise DataError(
             f"{name}: {safe(path, 300)} changed since it was added; 'mlptui data remove {name}', then add it again"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe, size
-from mlptui.datasets import statistics
+from mlptui.datasets import catalog, statistics
 from mlptui.datasets.catalog import DESCRIPTION
 from mlptui.datasets.dataset import IMAGES, Column, Dataset, Facts, Split, facts_from
 from mlptui.store import atomic, sealed
@@ -111,7 +111,10 @@ def _fits(description: Description) -> None:
 
 
 def mend(name: str) -> str:
-    return f"'mlptui data remove {name}', then get it again"
+    """What to do about a damaged set."""
+    if name in catalog.ENTRIES:
+        return f"'mlptui data download {name}' gets it again"
+    return f"'mlptui data remove {name}', then add it again"
 
 
 class Writer:

@@ -1,10 +1,12 @@
 """Start long work on a data set as a process of its own, and end it."""
 
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
-from mlptui.core.errors import DataError
+from mlptui.core.errors import DataError, StorageError
 from mlptui.core.text import safe
 from mlptui.launch import process
 from mlptui.store import atomic, lock
@@ -28,10 +30,18 @@ def start(paths: Paths, action: str, name: str, where: str = "") -> int:
         raise DataError(f"{action} cannot be started: {error.strerror}") from None
     deadline = time.monotonic() + READY_TIMEOUT
     while time.monotonic() < deadline:
-        if not process.lives(pid) or lock.holder(folder / f"{name}.lock") == pid:
+        if not process.lives(pid) or _page_of(folder / f"{name}.json") == pid:
             return pid
         time.sleep(0.02)
     raise DataError(f"{action} of {safe(name, 80)} did not begin; its log is {log}")
+
+
+def _page_of(path: Path) -> int:
+    """The pid of the process whose page this is."""
+    try:
+        return int(json.loads(atomic.read_regular(path, 1 << 20))["pid"])
+    except (OSError, StorageError, ValueError, TypeError, KeyError, RecursionError):
+        return 0
 
 
 def cancel(paths: Paths, name: str) -> bool:
