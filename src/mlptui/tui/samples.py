@@ -1,5 +1,6 @@
 """Samples of a data set as plain values for the screen. Imports numpy: only for background threads."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,18 @@ def part_of(data: Dataset, test: bool) -> Split:
     return data.test if test else data.train
 
 
-def of_class(data: Dataset, test: bool, label: int | None) -> NDArray[np.int64]:
-    """Numbers of the samples of one class (None: all)."""
+def of_class(data: Dataset, test: bool, label: int | None, mixed: bool = False) -> NDArray[np.int64]:
+    """Numbers of the samples of one class in their order; None: all, `mixed` where sets sorted by class would show one only."""
     targets = part_of(data, test).targets
-    return np.arange(len(targets)) if label is None else np.flatnonzero(np.asarray(targets) == label)
+    if label is not None:
+        return np.flatnonzero(np.asarray(targets) == label)
+    return mixture(len(targets)) if mixed else np.arange(len(targets))
+
+
+@lru_cache(maxsize=4)
+def mixture(size: int) -> NDArray[np.int64]:
+    """All numbers below `size` in an order that is the same every time."""
+    return np.random.Generator(np.random.PCG64(0)).permutation(size)
 
 
 def label_of(data: Dataset, test: bool, index: int) -> str:

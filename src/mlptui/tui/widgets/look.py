@@ -230,13 +230,14 @@ class LookCanvas(Canvas, can_focus=True):
 
             if view == "run":
                 return _preview(one.data, texts, epoch, preview, cells, state)
-            chosen = samples.of_class(one.data, test, label)
+            chosen = samples.of_class(one.data, test, label, mixed=view == "pictures")
             total = len(chosen)
             place = max(0, min(at, total - 1))
             first = place - place % page
             part = "test" if test else "training"
             which = f"{part}, {one.facts.classes[label]}" if label is not None else part
-            head = f"{which}: {first + 1:,} to {min(total, first + page):,} of {total:,}"
+            order = ", mixed" if view == "pictures" and label is None else ""
+            head = f"{which}: {first + 1:,} to {min(total, first + page):,} of {total:,}{order}"
             if view == "plot":
                 size = (max(8, cells - 9), max(4, rows - 4))
                 return Shown(state, words=[f"{part}: {total:,} points"], plot=samples.plot(one.data, test, size))
