@@ -64,13 +64,13 @@ def _places() -> Any:
 
 
 def _path(path: Path) -> Path:
-    """A path with `~` for the home folder. Raises UsageError where there is none."""
-    from mlptui.core.errors import UsageError
+    """A path with `~` for the home folder. Raises DataError where there is none."""
+    from mlptui.core.errors import DataError
 
     try:
         return path.expanduser()
     except RuntimeError:
-        raise UsageError(f"{path}: there is no such user") from None
+        raise DataError(f"{path}: there is no such user") from None
 
 
 def _row(places: Any, name: str, chosen: str) -> dict[str, Any]:

@@ -4,15 +4,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlptui.core import text
-from mlptui.datasets.jobs import Job, Work
+
+if TYPE_CHECKING:
+    from mlptui.datasets.jobs import Job, Work
 
 INTERVAL = 0.25
 
 
-def sentence(job: Job) -> str:
+def sentence(job: "Job") -> str:
     """A job in one line."""
     parts = [f"{job.name}: {job.phase}"]
     if job.total:
@@ -43,7 +45,7 @@ class Told:
         self._waiting = True
 
     @contextmanager
-    def following(self, work: Work) -> Iterator[None]:
+    def following(self, work: "Work") -> Iterator[None]:
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(work, over), daemon=True)
         watcher.start()
@@ -55,7 +57,7 @@ class Told:
             if self.live:
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
-    def _watch(self, work: Work, over: threading.Event) -> None:
+    def _watch(self, work: "Work", over: threading.Event) -> None:
         phase = ""
         while not over.wait(INTERVAL if phase else 0.05):
             job = work.job

@@ -20,7 +20,7 @@ def part_of(data: Dataset, test: bool) -> Split:
 
 
 def of_class(data: Dataset, test: bool, label: int | None, mixed: bool = False) -> NDArray[np.int64]:
-    """Numbers of the samples of one class in their order; None: all, `mixed` where sets sorted by class would show one only."""
+    """Numbers of the samples of one class in their order; None: all, `mixed` as many sets are sorted by class."""
     targets = part_of(data, test).targets
     if label is not None:
         return np.flatnonzero(np.asarray(targets) == label)
