@@ -1,8 +1,9 @@
 """What every test gets: a home of its own, and nothing of the machine that it runs on."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,19 @@ def fashion_mnist() -> Path:
     if not all((ORIGINALS / f"{split}-{kind}-ubyte.gz").is_file() for split, kind in FILES):
         pytest.skip(f"the original files of Fashion-MNIST are not in {ORIGINALS}")
     return ORIGINALS
+
+
+@pytest.fixture
+def fashion_mirror(fashion_mnist: Path, tmp_path: Path) -> Iterator[Any]:
+    """A local mirror that has Fashion-MNIST in a folder of its name (tests/datasets/server.py)."""
+    from datasets.server import Server
+
+    folder = tmp_path / "mirror" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    for file in fashion_mnist.glob("*.gz"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    with Server(folder.parent) as server:
+        yield server
 
 
 FILES = [(split, kind) for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]

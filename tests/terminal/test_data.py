@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from pathlib import Path
 
 import pytest
 from datasets import server as mirrors
@@ -17,20 +16,10 @@ pytestmark = [pytest.mark.terminal, pytest.mark.timeout(300)]
 BIG = "/fashion-mnist/train-images-idx3-ubyte.gz"
 
 
-@pytest.fixture
-def mirror(fashion_mnist: Path, tmp_path: Path):
-    folder = tmp_path / "mirror" / "fashion-mnist"
-    folder.mkdir(parents=True)
-    for file in fashion_mnist.glob("*.gz"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    with mirrors.Server(folder.parent) as server:
-        yield server
-
-
-def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on(terminal, home, mirror) -> None:
-    dropped_at = int(0.4 * len(mirror.content(BIG)))
-    mirror.script(BIG, mirrors.reset(dropped_at))
-    (home / "settings.toml").write_text(f'mirror = "{mirror.address}"\n')
+def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on(terminal, home, fashion_mirror) -> None:
+    dropped_at = int(0.4 * len(fashion_mirror.content(BIG)))
+    fashion_mirror.script(BIG, mirrors.reset(dropped_at))
+    (home / "settings.toml").write_text(f'mirror = "{fashion_mirror.address}"\n')
     viewer = terminal()
     viewer.wait_for("new run")
     viewer.press("1")
@@ -39,7 +28,7 @@ def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on
     viewer.wait_for("4 files, 30.9 MB")
     viewer.press("d")
     viewer.wait_for("of 60,000", 60)
-    starts = mirror.starts(BIG)
+    starts = fashion_mirror.starts(BIG)
     assert len(starts) == 2 and starts[0] == 0 and 0 < starts[1] <= dropped_at
     viewer.press("v")
     viewer.wait_for("every byte was compared")
@@ -69,9 +58,9 @@ def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on
     assert viewer.wait_end() == 0
 
 
-def test_a_download_goes_on_when_its_viewer_is_killed_and_the_next_viewer_shows_it(terminal, home, mirror) -> None:
-    mirror.script(BIG, mirrors.drip(400_000, 0.05))
-    (home / "settings.toml").write_text(f'mirror = "{mirror.address}"\n')
+def test_a_download_goes_on_when_its_viewer_is_killed_and_the_next_viewer_shows_it(terminal, home, fashion_mirror) -> None:
+    fashion_mirror.script(BIG, mirrors.drip(400_000, 0.05))
+    (home / "settings.toml").write_text(f'mirror = "{fashion_mirror.address}"\n')
     first = terminal()
     first.wait_for("new run")
     first.press("1")
@@ -87,7 +76,7 @@ def test_a_download_goes_on_when_its_viewer_is_killed_and_the_next_viewer_shows_
     second.wait_for("of 6,000")
     second.press("g")
     second.wait_for("of 60,000", 60)
-    assert mirror.starts(BIG) == [0]
+    assert fashion_mirror.starts(BIG) == [0]
     second.press("q")
     assert second.wait_end() == 0
 

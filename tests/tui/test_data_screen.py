@@ -185,16 +185,6 @@ async def test_what_the_network_sees_follows_the_knobs_and_the_epoch(make_app) -
         assert recipe is not None and recipe.data.shift == 2
 
 
-@pytest.fixture
-def fashion_mirror(fashion_mnist: Path, tmp_path: Path):
-    folder = tmp_path / "mirror" / "fashion-mnist"
-    folder.mkdir(parents=True)
-    for file in fashion_mnist.glob("*.gz"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    with mirrors.Server(folder.parent) as server:
-        yield server
-
-
 async def test_a_download_is_cancelled_goes_on_is_verified_and_deleted(make_app, make_run, paths, fashion_mirror) -> None:
     big = "/fashion-mnist/train-images-idx3-ubyte.gz"
     fashion_mirror.script(big, mirrors.drip(200_000, 0.05))

@@ -54,16 +54,16 @@ MOVES = [
     Key("move.last", "end,G", "move(1000000)", "Last", "to the last line", shown="end"),
 ]
 DATA = [
-    Key("data.use", "enter", "use", "Use", "train the next run on this set", footer=True),
-    Key("data.download", "d", "download", "Download", "get this set or go on with it; anew if it is damaged", footer=True),
+    Key("data.use", "enter", "ask('use')", "Use", "train the next run on this set", footer=True),
+    Key("data.download", "d", "ask('download')", "Download", "get this set or go on; anew if it is damaged", footer=True),
     Key("data.view", "space,tab,right,l", "screen.look", "Look", "to the pictures, rows, facts and the next run", footer=True,
         shown="space"),
-    Key("data.verify", "v", "verify", "Verify", "read every byte of it and compare", footer=True),
-    Key("data.add", "a", "add", "Add", "give your own data a name; they stay where they are", footer=True),
-    Key("data.cancel", "c", "cancel", "Cancel", "stop what is being done to this set; what it has is kept"),
-    Key("data.import", "i", "bring", "Import", "take the files of this set from a folder, or a packed set"),
-    Key("data.delete", "x", "delete", "Delete", "delete this set from the data folder; asks once"),
-    Key("data.dismiss", "escape", "dismiss", "Dismiss", "put the outcome of the last work away", shown="esc"),
+    Key("data.verify", "v", "ask('verify')", "Verify", "read every byte of it and compare", footer=True),
+    Key("data.add", "a", "ask('add')", "Add", "give your own data a name; they stay where they are", footer=True),
+    Key("data.cancel", "c", "ask('cancel')", "Cancel", "stop what is being done to this set; what it has is kept"),
+    Key("data.import", "i", "ask('bring')", "Import", "take the files of this set from a folder, or a packed set"),
+    Key("data.delete", "x", "ask('delete')", "Delete", "delete this set from the data folder; asks once"),
+    Key("data.dismiss", "escape", "ask('dismiss')", "Dismiss", "put the outcome of the last work away", shown="esc"),
     *MOVES,
 ]  # fmt: skip
 LOOK = [

@@ -61,30 +61,7 @@ class CatalogCanvas(CursorCanvas):
         if self.chosen and self.chosen.name != before:
             self.post_message(Moved())
 
-    def _ask(self, action: str) -> None:
-        if self.chosen:
-            self.post_message(SetAction(action, self.chosen))
-
-    def action_use(self) -> None:
-        self._ask("use")
-
-    def action_download(self) -> None:
-        self._ask("download")
-
-    def action_verify(self) -> None:
-        self._ask("verify")
-
-    def action_cancel(self) -> None:
-        self._ask("cancel")
-
-    def action_delete(self) -> None:
-        self._ask("delete")
-
-    def action_bring(self) -> None:
-        self._ask("bring")
-
-    def action_dismiss(self) -> None:
-        self._ask("dismiss")
-
-    def action_add(self) -> None:
-        self.post_message(SetAction("add", self.chosen or SetRow("", "")))
+    def action_ask(self, action: str) -> None:
+        """The screen does what is asked for the set under the cursor."""
+        if self.chosen or action == "add":
+            self.post_message(SetAction(action, self.chosen or SetRow("", "")))
