@@ -68,3 +68,15 @@ def test_augmentation_is_set_in_the_form_and_named_as_its_option(path: str, text
     recipe, errors, _ = state.check()
     assert recipe and not errors and recipe.data.augments
     assert any(path.partition(".")[2] in line for line in state.summary(recipe) if "--" in line)
+
+
+def test_another_default_does_not_change_what_the_next_run_trains_on() -> None:
+    """A set that was downloaded meanwhile becomes the default of the command line, so the choice must be said there."""
+    small = DataSet(6_000, (1, 28, 28), 10)
+    form = FormState({"fashion-mnist-sample": small}, "fashion-mnist-sample")
+    form.set_data_sets({"fashion-mnist": small, "fashion-mnist-sample": small}, "fashion-mnist")
+    recipe, errors, problems = form.check()
+    assert recipe is not None and recipe.data.name == "fashion-mnist-sample" and not errors and not problems
+    assert "    --data fashion-mnist-sample" in form.summary(recipe)
+    form.set("data.name", "fashion-mnist")
+    assert "data.name" not in form.texts

@@ -196,8 +196,8 @@ class MlptuiApp(App[int]):
 
     def on_sets_found(self, message: SetsFound) -> None:
         found = {name: DataSet(*facts) for name, facts in message.sets.items()}
-        if found != self.form.data_sets:
-            self.form.data_sets = found
+        if (found, message.default) != (self.form.data_sets, self.form.default_data):
+            self.form.set_data_sets(found, message.default)
             self._form_changed()
 
     def _form_changed(self) -> None:

@@ -98,6 +98,14 @@ class FormState:
         value = next(f.default for f in self.fields if f.path == path)
         return str(value).lower() if isinstance(value, bool) else str(value)
 
+    def set_data_sets(self, sets: dict[str, DataSet], default: str) -> None:
+        """Other sets can be used, and perhaps another one is the default; what the next run trains on stays."""
+        present = self.text("data.name")
+        self.data_sets, self.default_data = sets, default
+        self.texts.pop("data.name", None)
+        if present != default:
+            self.texts["data.name"] = present
+
     @property
     def data(self) -> DataSet:
         """The chosen data set; one that is not here is taken for a set like the sample."""

@@ -45,9 +45,10 @@ class DataUseAsked(Message):
 
 @dataclass
 class SetsFound(Message):
-    """Which sets can be used: (training samples, shape of one, number of classes) by name."""
+    """Which sets can be used, as (training samples, shape of one, number of classes) by name, and which one is the default."""
 
     sets: dict[str, tuple[int, tuple[int, ...], int]]
+    default: str
 
 
 @dataclass

@@ -18,6 +18,7 @@ class Sets:
 
     rows: list[SetRow]
     usable: dict[str, tuple[int, tuple[int, ...], int]]
+    default: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_sets(paths: Paths) -> Sets:
             except DataError:
                 continue
             usable[name] = (facts.train_size, facts.shape, len(facts.classes))
-    return Sets(rows, usable)
+    return Sets(rows, usable, catalog.default(paths))
 
 
 def _going(job: Any) -> Going | None:

@@ -103,7 +103,7 @@ class DataScreen(AreaScreen):
         host(self).background["sets"].submit(lambda: set_view.read_sets(paths), done)
 
     def _show(self, found: Sets) -> None:
-        self.post_message(SetsFound(found.usable))
+        self.post_message(SetsFound(found.usable, found.default))
         self.catalog.show_rows(found.rows)
         if any(row.name == self._point_to for row in found.rows):
             self.catalog.point_to(self._point_to)
