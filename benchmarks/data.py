@@ -7,8 +7,9 @@ reading and hashing 55 MB, 0.05 s; required < 0.3 s. Import from .gz: checked, u
 Streaming with a warm page cache: a batch of rows is gathered by numpy in 8 threads, 0.8 of the rate of os.pread into one
 buffer or better, as no system call a row is needed; cold it is the disk that counts, 1.0 within its noise.
 
-Measured then: 0.69 to 0.76 of curl while the sync before the rename took all it had left to do, 1.3 since the disk works
-while more is received (curl reads 16 KiB at a time); 0.04 s, 0.06 s and 0.64 s; warm 1.1 to 1.2, cold 1.6 to 1.8.
+Measured then: 0.69 to 0.76 of curl while the sync before the rename had all its work left; 1.0 to 1.4 since the disk works
+while more is received (curl reads 16 KiB at a time), but 0.83 once with neighbours on both cores, as three threads need them;
+0.04 s, 0.06 s and 0.62 s; warm 1.1 to 1.3, cold 1.6 to 2.0.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.server import Server, cut, defect, status
+from datasets.server import Server, cut, status
 from process.trainers import make_run, recipe
 
 from mlptui.datasets import catalog, jobs, library
@@ -170,8 +170,8 @@ def test_foreign_words_never_reach_the_terminal_as_they_are(mlptui: Command, tmp
         ("remove", SAMPLE, "--yes"),
         ("remove", "moons", "--yes"),
         ("remove", "../../x", "--yes"),
-        pytest.param(("add", "mine", "~nobody-of-this-name/x.csv"), marks=defect("RuntimeError of expanduser")),
-        pytest.param(("import", "~nobody-of-this-name/x.tar"), marks=defect("RuntimeError of expanduser")),
+        ("add", "mine", "~nobody-of-this-name/x.csv"),
+        ("import", "~nobody-of-this-name/x.tar"),
     ],
 )
 @pytest.mark.parametrize("machine", [False, True])
