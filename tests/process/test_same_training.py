@@ -23,9 +23,9 @@ from mlptui.store.steps import read_rows
 pytestmark = pytest.mark.process
 
 
-def trained(trainers: Zygote, viewers: int = 0, **knobs: Any) -> Run:
+def trained(trainers: Zygote, viewers: int = 0, memory: int = 0, **knobs: Any) -> Run:
     run = make_run(recipe(**{"epochs": 6, "optimizer__momentum": 0.9, **knobs}))
-    pid = trainers.spawn(run)
+    pid = trainers.spawn(run, memory=memory)
     followers = [Follower(run) for _ in range(viewers)]
     while followers and run.state().status in ("starting", "running"):
         for follower in followers:
@@ -57,6 +57,18 @@ def test_saving_measuring_and_watching_leave_the_weights_bit_identical(trainers:
 
     assert outcome(other)[0] == outcome(plain)[0]
     assert [row.loss for row in read_rows(other.steps_file)] == [row.loss for row in read_rows(plain.steps_file)]
+
+
+@pytest.mark.parametrize("moved", [{}, {"data__shift": 2, "data__flip": True, "data__crop": 0.2}], ids=["plain", "augmented"])
+def test_a_set_larger_than_memory_trains_to_the_same_weights(trainers: Zygote, moved: dict[str, Any]) -> None:
+    """Its rows are streamed from the file; the order and every number stay, also over a kill and a resume."""
+    plain, streamed = trained(trainers, **moved), trained(trainers, memory=1_000_000, **moved)
+    assert outcome(streamed)[0] == outcome(plain)[0]
+    assert [row.loss for row in read_rows(streamed.steps_file)] == [row.loss for row in read_rows(plain.steps_file)]
+    killed = make_run(recipe(epochs=6, optimizer__momentum=0.9, checkpoints__every_steps=4, **moved))
+    trainers.wait(trainers.spawn(killed, memory=1_000_000, step=18))
+    assert trainers.wait(trainers.spawn(killed)) == 0
+    assert outcome(killed)[0] == outcome(plain)[0]
 
 
 def test_another_seed_is_another_training(trainers: Zygote) -> None:

@@ -100,6 +100,13 @@ def stall_saves(gate: str) -> None:
     os.rename = rename  # type: ignore[assignment]
 
 
+def have_memory(size: int) -> None:
+    """Let the trainer find only so many bytes free, so that data do not fit."""
+    from mlptui.engine import device
+
+    device.free_memory = lambda _: size
+
+
 def always_the_default_product() -> None:
     """The choice of a matrix product is a measurement of time; runs that are compared must not differ by it."""
     from mlptui.engine import matmul
@@ -121,7 +128,13 @@ def become_trainer(order: dict[str, Any]) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(folder)
-    for name, act in (("call", die_at_call), ("step", die_at_step), ("slow", slow_down), ("gate", stall_saves)):
+    for name, act in (
+        ("call", die_at_call),
+        ("step", die_at_step),
+        ("slow", slow_down),
+        ("gate", stall_saves),
+        ("memory", have_memory),
+    ):
         if order.get(name):
             act(order[name])
     always_the_default_product()

@@ -75,7 +75,7 @@ LOOK = [
     Key("look.again", "r", "again", "Next epoch", "what the network sees of these pictures one epoch later"),
     Key("look.back", "escape,tab", "back", "Back", "back to the list", footer=True, shown="esc"),
     Key("look.left", "left,h", "turn(-1)", "Left", "the sample, column or choice before", shown="← h"),
-    Key("look.right", "right,l", "turn(1)", "Right", "the next sample, column or choice", shown="→ l"),
+    Key("look.right", "right,l", "turn(1)", "Next", "the next sample, column or choice", shown="→ l"),
     *MOVES,
 ]
 FORM = [

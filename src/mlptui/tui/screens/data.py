@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from textual.containers import Horizontal
@@ -21,10 +22,17 @@ from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.prompt import AddScreen, ImportScreen
 from mlptui.tui.set_view import OneSet, Sets
 from mlptui.tui.widgets.catalog import CatalogCanvas, Moved, SetAction
-from mlptui.tui.widgets.look import LookCanvas
+from mlptui.tui.widgets.look import LookCanvas, ViewChanged
 
 INTERVAL = 0.5
 SLOW = 4
+LAST_ROW = {  # the keys that do something in each view
+    "pictures": ("look.view", "look.enlarge", "look.class", "look.part", "look.back"),
+    "rows": ("look.view", "look.right", "look.class", "look.part", "look.back"),
+    "plot": ("look.view", "look.part", "look.back"),
+    "facts": ("look.view", "look.back"),
+    "run": ("look.view", "look.right", "look.again", "look.back"),
+}
 DONE = {
     "download": "is here; enter trains on it",
     "verify": "is whole: every byte was compared",
@@ -64,7 +72,10 @@ class DataScreen(AreaScreen):
         return self.query_one(LookCanvas)
 
     def panel_keys(self) -> list[Key]:
-        return keys.LOOK if self.look.has_focus else keys.DATA
+        if not self.look.has_focus:
+            return keys.DATA
+        shown = LAST_ROW[self.look.view]
+        return [replace(key, footer=key.id in shown) for key in keys.LOOK]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -77,6 +88,10 @@ class DataScreen(AreaScreen):
         self.reload()
 
     def on_descendant_focus(self, event: object) -> None:
+        self.refresh_bars()
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        message.stop()
         self.refresh_bars()
 
     def action_look(self) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from textual.message import Message
+
 from mlptui.tui import keys
 from mlptui.tui.desk import host
 from mlptui.tui.form_state import FormState
@@ -35,6 +37,10 @@ class Shown:
     table: data.Table | None = None
 
 
+class ViewChanged(Message):
+    """Other keys do something now."""
+
+
 class LookCanvas(Canvas, can_focus=True):
     BINDINGS = keys.bindings(keys.LOOK)
     DEFAULT_CSS = "LookCanvas { height: 1fr; width: 1fr; }"
@@ -63,7 +69,9 @@ class LookCanvas(Canvas, can_focus=True):
         if one is not self.one or other:
             self.one = one if one is None or one.name == row.name else None
             wanted = self._wish if self._wish in self.views else self.views[0]
-            self.view = wanted if self.one else self.view
+            if self.one and self.view != wanted:
+                self.view = wanted
+                self.post_message(ViewChanged())
             self._shown.key = None
         self._refresh()
 
@@ -263,6 +271,7 @@ class LookCanvas(Canvas, can_focus=True):
         views = self.views
         place = views.index(self.view) if self.view in views else 0
         self.view = self._wish = views[(place + by) % len(views)]
+        self.post_message(ViewChanged())
         self.large = False
         self._shown = Shown()
         self._refresh()
