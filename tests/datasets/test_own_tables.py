@@ -226,10 +226,11 @@ def test_rows_without_a_label_are_left_out_and_told(paths: Paths, write: Write) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "data.csv has no two columns"),
-        ("\n\n\n", "data.csv has no two columns"),
+        ("", "data.csv is empty"),
+        ("\n\n\n", "data.csv is empty"),
+        ("a,b\n", "data.csv has one row only"),
         ("a\n1\n2\n", "data.csv has no two columns"),
-        ("a,b\n", "too few to hold some out"),
+        ("a,b\n", "data.csv has one row only"),
         ("a,b\n1,\n2,\n", "0 samples are too few"),
         ("a,b\n1,x\n2,y\n", "too few to hold some out"),
         ("a,b\n" + "1,x\n" * 20, "all labels are the same (x)"),
@@ -485,3 +486,14 @@ def test_a_description_of_an_added_set_says_where_it_lies(paths: Paths, write: W
     found = prepared.read(paths.datasets / NAME)
     assert found.source["path"] == str(source) and found.source["options"]["label"] == "colour"
     assert library.facts(paths, NAME).origin == str(source) and library.facts(paths, NAME).licence == "your own"
+
+
+def test_decimal_commas_are_read_and_told(paths: Paths, write: Write) -> None:
+    rows = "".join(f"{i},5;{i % 3};{'x' if i % 2 else 'y'}\n" for i in range(30))
+    seen = own.look(write("size;other;label\n" + rows))
+    assert [c.name for c in seen.facts.columns] == ["size", "other"]
+    assert "decimal commas are read as such in size" in seen.warnings
+
+
+def test_a_label_that_is_almost_right_is_guessed(paths: Paths, write: Write) -> None:
+    assert "did you mean 'label'?" in refused(paths, write(HEADER + ROWS), label="lable")

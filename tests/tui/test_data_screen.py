@@ -214,8 +214,43 @@ async def test_a_download_is_cancelled_goes_on_is_verified_and_deleted(make_app,
         await settle(pilot, lambda: "delete this data set?" in screen_text(app))
         assert run.id in screen_text(app)
         await pilot.press("y")
-        await settle(pilot, lambda: "fashion-mnist is deleted" in screen_text(app))
+        await settle(pilot, lambda: "the next run trains on fashion-mnist-sample" in screen_text(app))
         assert not catalog.is_here(paths, "fashion-mnist")
+        assert app.form.text("data.name") == catalog.SAMPLE
+
+
+async def test_knobs_of_pictures_do_not_block_a_table(make_app, paths, tmp_path) -> None:
+    small_set(paths, tmp_path)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_data(pilot, "space", "space", "space", *["down"] * 4, "right")
+        await settle(pilot, lambda: app.form.text("data.crop") != "0.0")
+        await pilot.press("escape")
+        await to_set(pilot, "houses")
+        await settle(pilot, lambda: "[run]" in right(app) and "validation share" in right(app))
+        assert "crop" not in right(app)
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.form.text("data.name") == "houses")
+        recipe, errors, problems = app.form.check()
+        assert recipe is not None and recipe.data.crop == 0 and not errors and not problems
+        await pilot.press("up", "enter")
+        app.form.set("data.name", catalog.SAMPLE)
+        recipe, _, _ = app.form.check()
+        assert recipe is not None and recipe.data.crop > 0
+
+
+async def test_choosing_a_set_leads_to_the_form_although_a_run_was_watched(make_app, make_run) -> None:
+    run = make_run()
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: "new run" in screen_text(app))
+        app.train_screen.watch_run(run)
+        await settle(pilot, lambda: "✓ finished" in screen_text(app) and "New run" in screen_text(app).split("\n")[-1])
+        await pilot.press("1")
+        await settle(pilot, lambda: "of 6,000" in screen_text(app))
+        await to_set(pilot, "xor")
+        await pilot.press("enter", "4")
+        await settle(pilot, lambda: "new run" in screen_text(app) and "xor" in screen_text(app).split("\n")[1])
 
 
 async def test_a_download_that_fails_has_a_line_a_mirror_and_keeps_what_came(make_app, paths, tmp_path) -> None:

@@ -20,7 +20,7 @@ examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    actions = parser.add_subparsers(title="actions", metavar="", required=True)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     def action(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         made = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
@@ -202,20 +202,20 @@ def _download(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.cli.progress import Told
     from mlptui.core.errors import MlptuiError
-    from mlptui.datasets import catalog, getting, jobs, library
+    from mlptui.datasets import getting, jobs, library
     from mlptui.store import settings
 
     places = _places()
     mirror = options.mirror or settings.read(places.settings).mirror
     failed: list[MlptuiError] = []
     for name in options.name:
-        catalog.entry(name)
+        getting.check(name, mirror)
     for name in options.name:
         told = Told(places, name)
         try:
             while True:
                 try:
-                    with jobs.Work(places, name, "download") as work, told.following(work):
+                    with jobs.Work(places, name, "download", keep_failure=False) as work, told.following(work):
                         getting.download(places, name, mirror, work, output.narrate)
                     break
                 except jobs.Busy as error:
@@ -250,7 +250,11 @@ def _verify(options: argparse.Namespace) -> int:
     bad = 0
     for name in names:
         try:
-            outcome, good = f"whole, compared with {library.verify(places, name)}", True
+            compared = library.verify(places, name)
+            outcome, good = (
+                f"whole, compared with {compared}" if compared else "unchanged since it was added; not decoded yet",
+                True,
+            )
         except DataError as error:
             if len(names) == 1:
                 raise
@@ -265,18 +269,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from mlptui.cli import output
+    from mlptui.core.errors import UsageError
     from mlptui.datasets import catalog, packing
     from mlptui.datasets.importing import import_folder
     from mlptui.datasets.jobs import Work
 
     places = _places()
+    if options.folder is None and options.what in catalog.ENTRIES:
+        raise UsageError(f"say where its files are: mlptui data import {options.what} FOLDER")
     if options.folder is None:
         name = packing.unpack(places, _path(Path(options.what)))
         target = catalog.folder(places, name)
     else:
         name = options.what
         catalog.entry(name)
-        with Work(places, name, "import"):
+        with Work(places, name, "import", keep_failure=False):
             target = import_folder(places, name, _path(options.folder), output.narrate)
     if options.json:
         output.as_json({"name": name, "folder": str(target)})
@@ -331,17 +338,18 @@ def _remove(options: argparse.Namespace) -> int:
     from mlptui.store import rundir
 
     places, name = _places(), options.name
+    library.check_removable(places, name)
     used = rundir.using(places, name)
     if used:
         shown = ", ".join(used[:3]) + (f" and {len(used) - 3} more" if len(used) > 3 else "")
-        output.narrate(f"{name} is what these runs were trained on, and they cannot go on without it: {shown}")
+        output.narrate(f"{name} is what these runs were trained on; they cannot be resumed without it: {shown}")
     if not options.yes:
         if not sys.stdin.isatty():
             raise UsageError(f"removing {name} cannot be undone; say --yes to do it")
         if input(f"delete {safe(name, 80)} from {safe(places.datasets)}? [y/N] ").strip().lower() not in ("y", "yes"):
             output.narrate("kept")
             return 1
-    with Work(places, name, "remove"):
+    with Work(places, name, "remove", keep_failure=False):
         library.remove(places, name)
     if options.json:
         output.as_json({"name": name, "removed": True, "used_by": used})

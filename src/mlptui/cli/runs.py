@@ -76,7 +76,7 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     now = time.time()
     output.table(
-        ("run", "status", "data", "model", "epoch", "valid acc", "train loss", "age"),
+        ("run", "status", "data", "model", "epoch", "valid", "train loss", "age"),
         [
             (
                 r["run"],

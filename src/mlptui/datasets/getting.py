@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mlptui.core.errors import DataError
+from mlptui.core.text import safe
 from mlptui.datasets import catalog, checking, fetch, importing, library
 from mlptui.datasets.entry import Entry, File
 from mlptui.datasets.jobs import TOLD, Busy, SetLock, Work
@@ -22,11 +23,8 @@ def download(paths: Paths, name: str, mirror: str = "", work: Work | None = None
 
     What was received before is used. Raises DataError with one reason a mirror, or StorageError; both keep what is here.
     """
+    check(name, mirror)
     entry = catalog.entry(name)
-    if not entry.downloadable:
-        raise DataError(f"{name} is part of mlptui; there is nothing to download")
-    if mirror and not mirror.startswith(HTTPS):
-        raise DataError(f"the mirror must begin with https:// or http://, not {mirror[:40]!r}")
     if work is None:
         with Work(paths, name, "download") as own:
             return download(paths, name, mirror, own, told)
@@ -49,6 +47,14 @@ def download(paths: Paths, name: str, mirror: str = "", work: Work | None = None
     if not entry.key:
         atomic.remove_folder_quietly(folder)
     return place
+
+
+def check(name: str, mirror: str = "") -> None:
+    """Raises DataError for what cannot be downloaded whatever the network does."""
+    if not catalog.entry(name).downloadable:
+        raise DataError(f"{name} is part of mlptui; there is nothing to download")
+    if mirror and not mirror.startswith(HTTPS):
+        raise DataError(f"the mirror must begin with https:// or http://, not {safe(mirror[:40])!r}")
 
 
 def _one(paths: Paths, entry: Entry, file: File, addresses: list[str], folder: Path, work: Work, before: int) -> Path:
@@ -81,7 +87,10 @@ def _one(paths: Paths, entry: Entry, file: File, addresses: list[str], folder: P
 
     limit = checking.content_limit(entry, file)
     exact = 0 if limit else file.size  # a mirror may have packed known content in another way
-    fetch.fetch(addresses, target, exact, 2 * max(limit, file.size), verify, told)
+    try:
+        fetch.fetch(addresses, target, exact, 2 * max(limit, file.size), verify, told)
+    except fetch.Failed as error:
+        raise fetch.Failed(f"{error}. Files copied by hand do as well: mlptui data import {entry.name} FOLDER") from None
     return target
 
 

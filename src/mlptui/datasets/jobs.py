@@ -186,9 +186,10 @@ class SetLock:
 class Work(SetLock):
     """The holder's side of a job: `with Work(paths, name, action) as work`; `say` keeps the page up to date."""
 
-    def __init__(self, paths: Paths, name: str, action: str) -> None:
+    def __init__(self, paths: Paths, name: str, action: str, keep_failure: bool = True) -> None:
+        """`keep_failure`: the page of a failed job stays, for viewers to show; not where somebody was told already."""
         super().__init__(paths, name)
-        self.job = Job(name, action)
+        self.job, self._keep_failure = Job(name, action), keep_failure
         self._said_at = 0.0
         self._marks: list[tuple[float, int]] = []
 
@@ -203,7 +204,8 @@ class Work(SetLock):
         why = "" if error is None or cancelled else safe(error, 1000) or type(error).__name__
         phase = "cancelled" if cancelled else "failed" if why else "done"
         self._put(phase=phase, error=why, ended=time.time(), speed=0.0)
-        if self.name in catalog.ENTRIES or catalog.is_here(self.paths, self.name):
+        known = self.name in catalog.ENTRIES or catalog.is_here(self.paths, self.name)
+        if known and (self._keep_failure or not why):
             self._write()
         else:
             forget(self.paths, self.name)  # a page of a set that nobody knows would stand for nothing

@@ -155,7 +155,10 @@ def _decode_once(paths: Paths, name: str, told: Told, progress: Progress) -> Non
 
 
 def verify(paths: Paths, name: str, progress: Progress = quiet) -> str:
-    """Read every byte of a set and compare. Returns what it was compared with; raises DataError for damage."""
+    """Read every byte of a set and compare. Returns what it was compared with; raises DataError for damage.
+
+    Of a set that is not decoded yet only the state of its files is compared; the answer is empty then.
+    """
     if catalog.always_here(name):
         load(paths, name)
         return "the hashes that mlptui carries" if name == SAMPLE else "nothing: it is made anew each time"
@@ -165,7 +168,10 @@ def verify(paths: Paths, name: str, progress: Progress = quiet) -> str:
         decode(paths, name, progress=progress)
     description = prepared.verify(catalog.folder(paths, name), progress)
     if not description.arrays:
-        return "nothing: it is not decoded yet"
+        from mlptui.datasets import own
+
+        own.check_unchanged(name, description)
+        return ""
     entry = ENTRIES.get(name)
     if entry is not None and catalog.checksum(entry):
         from mlptui.datasets import checking
@@ -186,15 +192,21 @@ def absent(paths: Paths, name: str) -> str:
     return f"there is no data set {safe(name, 80)!r}; 'mlptui data list' shows all, 'mlptui data add' adds your own"
 
 
-def remove(paths: Paths, name: str) -> None:
-    """Delete a set and what was downloaded of it; files of a person's own that are only referred to stay. Raises DataError."""
+def check_removable(paths: Paths, name: str) -> None:
+    """Raises DataError where there is nothing to remove."""
     if catalog.always_here(name):
         raise DataError(f"{name} is part of mlptui; there is nothing to remove")
     place = catalog.folder(paths, name)
+    if not os.path.lexists(place) and not (name in ENTRIES and catalog.downloads(paths, ENTRIES[name]).exists()):
+        raise DataError(f"{safe(name, 80)} is not in {paths.datasets}")
+
+
+def remove(paths: Paths, name: str) -> None:
+    """Delete a set and what was downloaded of it; files of a person's own that are only referred to stay. Raises DataError."""
+    check_removable(paths, name)
+    place = catalog.folder(paths, name)
     entry = ENTRIES.get(name)
     parts = catalog.downloads(paths, entry) if entry else None
-    if not os.path.lexists(place) and not (parts and parts.exists()):
-        raise DataError(f"{safe(name, 80)} is not in {paths.datasets}")
     try:
         if os.path.lexists(place):
             away = paths.datasets / f".del-{name}~{os.getpid()}"

@@ -100,9 +100,8 @@ def add(
     return Look(facts, tuple(source.seen.lines), tuple(source.seen.warnings))
 
 
-def decode(paths: Paths, name: str, told: Told, progress: Progress) -> Path:
-    """Decode a set that was added by reference; afterwards its source is not needed any more. Raises DataError."""
-    description = prepared.read(catalog.folder(paths, name))
+def check_unchanged(name: str, description: Description) -> tuple[Path, Options]:
+    """Where the data of a set that is not decoded yet lie, and what was said of them. Raises DataError where they changed."""
     path, options = Path(str(description.source["path"])), Options(**description.source["options"])
     for origin in _origins(path, options):
         if not origin.exists():
@@ -111,6 +110,13 @@ def decode(paths: Paths, name: str, told: Told, progress: Progress) -> Path:
         raise DataError(
             f"{name}: {safe(path, 300)} changed since it was added; 'mlptui data remove {name}', then add it again"
         )
+    return path, options
+
+
+def decode(paths: Paths, name: str, told: Told, progress: Progress) -> Path:
+    """Decode a set that was added by reference; afterwards its source is not needed any more. Raises DataError."""
+    description = prepared.read(catalog.folder(paths, name))
+    path, options = check_unchanged(name, description)
     told(f"decoding {name} from {safe(path, 300)}")
     source = _source(path, options, quiet)
     with Writer(paths.datasets, name) as writer:

@@ -113,7 +113,7 @@ def _fits(description: Description) -> None:
 def mend(name: str) -> str:
     """What to do about a damaged set."""
     if name in catalog.ENTRIES:
-        return f"'mlptui data download {name}' gets it again"
+        return f"'mlptui data download {name}' gets it again, or 'mlptui data import {name} FOLDER'"
     return f"'mlptui data remove {name}', then add it again"
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+import time
+import traceback
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
@@ -192,13 +194,17 @@ class MlptuiApp(App[int]):
     def on_data_use_asked(self, message: DataUseAsked) -> None:
         self.form.set("data.name", message.name)
         self._form_changed()
+        self.train_screen.show_form()
         self._tell(f"the next run trains on {message.name}; 4 sets it up, r there starts it")
 
     def on_sets_found(self, message: SetsFound) -> None:
         found = {name: DataSet(*facts) for name, facts in message.sets.items()}
         if (found, message.default) != (self.form.data_sets, self.form.default_data):
+            before = self.form.text("data.name")
             self.form.set_data_sets(found, message.default)
             self._form_changed()
+            if before not in found:
+                self._tell(f"{before} is gone; the next run trains on {self.form.text('data.name')}")
 
     def _form_changed(self) -> None:
         """Something outside of the form changed what it says."""
@@ -317,7 +323,11 @@ class MlptuiApp(App[int]):
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a") as stream:
-                Console(file=stream, width=120).print(*self._exit_renderables)
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), file=stream)
+                if self._exception:
+                    traceback.print_exception(self._exception, file=stream)
+                else:
+                    Console(file=stream, width=120).print(*self._exit_renderables)
         except OSError:
             pass
         self._exit_renderables.clear()

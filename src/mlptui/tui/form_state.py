@@ -32,6 +32,8 @@ SUGGESTED = {
 }
 
 
+OF_PICTURES = ("data.shift", "data.flip", "data.crop")
+
 parse = lru_cache(maxsize=8)(parse_anew)
 
 
@@ -99,8 +101,8 @@ class FormState:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def set_data_sets(self, sets: dict[str, DataSet], default: str) -> None:
-        """Other sets can be used, and perhaps another one is the default; what the next run trains on stays."""
-        present = self.text("data.name")
+        """Other sets can be used, and perhaps another one is the default; what the next run trains on stays if it can."""
+        present = self.text("data.name") if self.text("data.name") in sets else default
         self.data_sets, self.default_data = sets, default
         self.texts.pop("data.name", None)
         if present != default:
@@ -152,18 +154,23 @@ class FormState:
         """The recipe, or None with an error by path and the problems that belong to no single field."""
         try:
             follow = {path: self.default(path) for path in ("data.name", "architecture", "loss")}
-            return check(nested(follow | self.texts | (trial or {}))), {}, ()
+            kept = {path: text for path, text in (self.texts | (trial or {})).items() if self.applies(path)}
+            return check(nested(follow | kept)), {}, ()
         except RecipeError as error:
             paths = {f.path for f in self.fields}
             by_path = {p.path: p.message for p in error.problems if p.path in paths}
             return None, by_path, tuple(_sentence(p) for p in error.problems if p.path not in paths)
 
+    def applies(self, path: str) -> bool:
+        """Whether a knob means something for the chosen data; what was set stays for the next set that has pictures."""
+        return path not in OF_PICTURES or len(self.data.shape) == 3
+
     def rows(self, errors: dict[str, str]) -> list[FormRow]:
         return [
             FormRow(
                 f.label,
-                self.shown(f.path),
-                f.help,
+                self.shown(f.path) if self.applies(f.path) else "-",
+                f.help if self.applies(f.path) else "for pictures; this data set has none",
                 errors.get(f.path, ""),
                 f.path in self.texts,
                 self.choices(f.path) if f.path != "architecture" and len(self.choices(f.path)) <= 4 else (),
@@ -206,7 +213,7 @@ class FormState:
             "  mlptui train",
         ]
         for f in self.fields:
-            if f.path in self.texts and f.path != "architecture":
+            if f.path in self.texts and f.path != "architecture" and self.applies(f.path):
                 value = value_at(recipe, f.path)
                 no = "--no-" + f.option[2:]
                 lines.append(f"    {f.option if value else no}" if f.kind is bool else f"    {f.option} {value}")

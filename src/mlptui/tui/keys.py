@@ -69,7 +69,15 @@ DATA = [
 LOOK = [
     Key("look.view", "space", "view(1)", "View", "pictures or rows, facts, next run", footer=True, shown="space"),
     Key("look.enlarge", "enter", "enlarge", "Enlarge", "one picture with its numbers; again: all", footer=True),
-    Key("look.class", "right_square_bracket", "label(1)", "Class", "only the next class", footer=True, shown="[ ]"),
+    Key(
+        "look.class",
+        "right_square_bracket",
+        "label(1)",
+        "Class",
+        "only the next class; [ the one before",
+        footer=True,
+        shown="[ ]",
+    ),
     Key("look.class_before", "left_square_bracket", "label(-1)", "Class before", "only the class before", shown="["),
     Key("look.part", "t", "part", "Test set", "the samples of the test set, or of training again", footer=True),
     Key("look.again", "r", "again", "Next epoch", "what the network sees of these pictures one epoch later"),

@@ -103,7 +103,7 @@ def _sheet(paths: Paths, row: SetRow, facts: Any) -> FactSheet:
         pairs.append(("features", text.count(facts.shape[0])))
     if facts.classes:
         pairs.append(("classes", text.count(len(facts.classes))))
-    elif facts.target:
+    elif facts.target and facts.target.histogram:
         target = facts.target
         pairs.append(("target", f"{target.name}: {target.low:.4g} to {target.high:.4g}, mean {target.mean:.4g}"))
     if facts.kind == "images" and facts.mean:

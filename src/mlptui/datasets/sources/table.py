@@ -5,6 +5,7 @@ import io
 import math
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ MOST_BYTES = 2 << 30
 MOST_COLUMNS = 20_000
 MOST_CATEGORIES = 100
 MANY_VALUES = 20
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,?\d+([eE][+-]?\d+)?")
 MOSTLY = 0.9  # of its cells are numbers: a column of numbers with mistakes
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".csv.bz2", ".csv.xz")
@@ -79,14 +81,14 @@ class Table:
 
 def look(path: Path, options: Options, progress: Progress) -> Table:
     """Raises DataError that names the line where there is one."""
-    header, rows = read(path, options)
     where, seen = safe(path.name, 120), Seen()
+    header, rows = read(path, options, seen)
     place = _label_place(header, options.label, where)
     rows, unlabelled = [r for r in rows if not _missing(r[place])], sum(_missing(r[place]) for r in rows)
     if unlabelled:
         seen.warn(f"{counted(unlabelled, 'row')} without a label left out")
     if options.test:
-        other, test = read(Path(options.test), options)
+        other, test = read(Path(options.test), options, seen)
         if other != header:
             raise DataError(f"{safe(options.test, 120)} has other columns than {where}")
         parts = {"train": rows, "test": [r for r in test if not _missing(r[place])]}
@@ -122,8 +124,8 @@ def look(path: Path, options: Options, progress: Progress) -> Table:
     return Table(features, made, facts_of(TABLE, classes, (len(columns),), (cut, len(parts["test"])), columns, target), seen)
 
 
-def read(path: Path, options: Options) -> tuple[list[str], list[Cells]]:
-    """Names of the columns, and the rows. Raises DataError."""
+def read(path: Path, options: Options, seen: Seen) -> tuple[list[str], list[Cells]]:
+    """Names of the columns, and the rows; decimal commas become points. Raises DataError."""
     where = safe(path.name, 120)
     data = content(path, MOST_BYTES)
     try:
@@ -146,14 +148,21 @@ def read(path: Path, options: Options) -> tuple[list[str], list[Cells]]:
             rows.append(row)
     except csv.Error as error:
         raise DataError(f"{where}, line {reader.line_num:,}: {safe(error, 120)}") from None
-    if not rows or len(rows[0]) < 2:
+    if not rows:
+        raise DataError(f"{where} is empty")
+    if len(rows[0]) < 2:
         raise DataError(f"{where} has no two columns; cells are separated by comma, semicolon, tab or bar")
+    if len(rows) == 1:
+        raise DataError(f"{where} has one row only")
     if _has_header(rows, options.header):
         header, rows = [safe(c.strip(), 200) or f"column {i}" for i, c in enumerate(rows[0], 1)], rows[1:]
     else:
         header = [f"column {i}" for i in range(1, len(rows[0]) + 1)]
     if not rows:
         raise DataError(f"{where} has a header and no rows")
+    if delimiter != "," and (commas := [i for i in range(len(header)) if _decimal_commas(rows, i)]):
+        seen.warn(f"decimal commas are read as such in {listing([header[i] for i in commas])}")
+        rows = [[c.replace(",", ".") if i in commas else c for i, c in enumerate(row)] for row in rows]
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
         raise DataError(f"{where} has several columns called {listing(doubled)}")
@@ -170,6 +179,12 @@ def _has_header(rows: list[Cells], said: str) -> bool:
     return below or (len(rows) > 1 and len(set(rows[0])) == len(rows[0]) and rows[0] not in rows[1:])
 
 
+def _decimal_commas(rows: list[Cells], place: int) -> bool:
+    """Whether a column holds numbers such as 1,5 where other programs write 1.5."""
+    cells = [row[place].strip() for row in rows if not _missing(row[place])]
+    return any("," in cell for cell in cells) and all(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+
+
 def _label_place(header: list[str], label: str, where: str) -> int:
     if not label:
         return len(header) - 1
@@ -177,7 +192,9 @@ def _label_place(header: list[str], label: str, where: str) -> int:
         return header.index(label)
     if label.isascii() and label.isdecimal() and 1 <= int(label) <= len(header):
         return int(label) - 1
-    raise DataError(f"{where} has no column {safe(label, 60)!r}; there are {listing(header)}")
+    close = get_close_matches(label, header, 1, 0.5)
+    meant = f"did you mean {close[0]!r}?" if close else f"there are {listing(header)}"
+    raise DataError(f"{where} has no column {safe(label, 60)!r}; {meant}")
 
 
 def _targets(labels: list[str], options: Options, where: str, seen: Seen) -> tuple[tuple[str, ...], NDArray[np.generic]]:

@@ -24,6 +24,7 @@ from mlptui.tui.render.cells import (
 from mlptui.tui.render.pictures import Sample
 
 STATE, SIZE, NUMBER, FEWEST_BINS = 10, 6, 8, 8
+ROOMY = 46
 MARKS = "o+x*#@%&"
 CLASS_ROLES = (CURVE, WARN, GOOD, BAD, ACCENT)
 TITLES = {"pictures": "images", "rows": "rows", "plot": "plot", "facts": "facts", "run": "run"}
@@ -82,10 +83,10 @@ def state_words(row: SetRow, glyphs: Glyphs) -> Span:
     if going and not going.error:
         share = "" if going.share is None else f" {going.share:.0%}"
         return f"{'>' if glyphs.ascii else '↓'}{share or ' ' + going.phase}", ACCENT
-    if going:
-        return f"{'x' if glyphs.ascii else '✗'} failed", BAD
     if row.state == "damaged":
         return "! damaged", BAD
+    if going and not row.usable:
+        return f"{'x' if glyphs.ascii else '✗'} failed", BAD
     if row.state == "partly here":
         return f"{'~' if glyphs.ascii else '◐'} {row.share:.0%}", WARN
     if row.usable:
@@ -112,7 +113,7 @@ def catalog(view: Catalog, cells: int, rows: int, glyphs: Glyphs, focused: bool)
     if not view.loaded:
         body = [[], [("looking at the data folder ...", DIM)]]
     here_now = sum(r.usable for r in view.rows)
-    fact: Line = [(f"{here_now} of {len(view.rows)} here", DIM)]
+    fact: Line = [(f"{here_now} of {len(view.rows)} here" + (", * next run" if cells >= ROOMY else ""), DIM)]
     return panel("data sets", fact, body, (cells, rows), glyphs, focused)
 
 
@@ -204,14 +205,17 @@ def heights(histogram: tuple[int, ...], cells: int, glyphs: Glyphs) -> str:
 
 
 def short(value: float) -> str:
-    """Four significant digits, fewer where they would not fit."""
+    """Four significant digits, whole numbers in full, fewer digits where they would not fit."""
+    if 1e4 <= abs(value) < 1e7:
+        return f"{value:.0f}"
     return next(shown for digits in (4, 3, 2, 1) if len(shown := f"{value:.{digits}g}") <= NUMBER or digits == 1)
 
 
 def going(job: Going, cells: int, glyphs: Glyphs) -> list[Line]:
     """A download or another long work: how far, how fast, from where, and what failed."""
     if job.error:
-        body: list[Line] = [[(line, BAD)] for line in wrapped(job.error, cells)]
+        first = job.error.partition(". ")[0] if job.failures else job.error  # the reasons follow, a line a mirror
+        body: list[Line] = [[(line, BAD)] for line in wrapped(first, cells)]
     else:
         speed = f"  {text.size(job.speed)}/s" if job.speed else ""
         left = f"{text.duration(job.left)} left, " if job.left is not None else ""
@@ -220,7 +224,8 @@ def going(job: Going, cells: int, glyphs: Glyphs) -> list[Line]:
             side = "|" if glyphs.ascii else "▕"
             other = "|" if glyphs.ascii else "▏"
             body.append([(side, DIM), (bar(job.share, cells - 8, glyphs), GOOD), (other, DIM), (f" {job.share:>4.0%}", PLAIN)])
-        body.append([(f"{text.size(job.done)} of {text.size(job.total or None)}{speed}", PLAIN)])
+        of_all = f" of {text.size(job.total)}" if job.total else ""
+        body.append([(f"{text.size(job.done)}{of_all}{speed}" if job.done or job.total else "", PLAIN)])
         if job.mirror:
             body.append([(f"{left}from {text.safe(job.mirror, 80)}", DIM)])
     for failure in job.failures[-4:]:
@@ -279,7 +284,8 @@ def table(view: Table, cells: int, glyphs: Glyphs, cursor: int, focused: bool) -
         shown.append(i)
     shown.append(len(view.names) - 1)
     head = " ".join(text.cut(text.safe(view.names[i], 60), widths[i]).rjust(widths[i]) for i in shown)
-    lines: list[Line] = [[(f"{'row':>{number}}  {head}", DIM)]]
+    more = "<" * bool(view.skipped) + ">" * (len(shown) > 1 and shown[-2] < len(view.names) - 2)
+    lines: list[Line] = [[(f"{'row':>{number}}  {head} {more}", DIM)]]
     for y, row in enumerate(view.rows):
         line = f"{view.first + y:>{number},}  " + " ".join(row[i].rjust(widths[i]) for i in shown)
         lines.append([(line, CURSOR if focused and y == cursor else PLAIN)])

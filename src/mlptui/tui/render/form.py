@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mlptui.core.text import safe
 from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, Glyphs, Line, panel, rule
 
-LABEL = 19
+LABEL = 20
 VALUE = 22
 WIDE = 120
 

@@ -10,10 +10,11 @@ from mlptui.core.events import Event, Kind, score_name, score_short, sentence
 from mlptui.core.series import Series
 from mlptui.core.status import Status, Verdict
 from mlptui.tui.render import chart
-from mlptui.tui.render.cells import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, panel, rule, spread
+from mlptui.tui.render.cells import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, panel, rule, spread, wrapped
 from mlptui.tui.render.words import status
 
 WIDE = 120
+MOST_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,14 @@ def draw(picture: Picture, cells: int, rows: int, glyphs: Glyphs, focused: bool 
 
 
 def _body(picture: Picture, cells: int, rows: int, glyphs: Glyphs, wide: bool) -> list[Line]:
-    notes = _notes(picture)
+    notes = [line for note in _notes(picture) for line in _lines(note, cells)]
     foot = [rule(), _bar(picture, cells, glyphs), _facts(picture, cells)]
     events = [] if wide else [_event(e) for e in picture.events[-(1 if rows < 20 else 2) :]]
     table_rows = max(1, min(len(picture.epochs), 3 if rows < 24 else (rows - 14) // 3))
     table = [rule("epochs"), [(_header(picture.progress.score), DIM)], *(_epoch(e) for e in picture.epochs[-table_rows:])]
     if not picture.epochs:
-        table = [rule("epochs"), [(_header(picture.progress.score), DIM)], [("the first epoch is not over yet", DIM)]]
+        none = "the first epoch is not over yet" if picture.verdict.status.live else "no epoch was finished"
+        table = [rule("epochs"), [(_header(picture.progress.score), DIM)], [(none, DIM)]]
     used = 1 + 1 + len(notes) + len(table) + len(foot) + len(events)
     curve = chart.curve(picture.loss, cells, max(2, rows - used), glyphs, picture.log)
     recent: Line = [
@@ -88,6 +90,14 @@ def _body(picture: Picture, cells: int, rows: int, glyphs: Glyphs, wide: bool) -
         (f" last {len(picture.recent)} s".rjust(14) if picture.recent else "", DIM),
     ]
     return [_numbers(picture, cells), *notes, *curve, recent, *table, *foot, *events]
+
+
+def _lines(note: Line, cells: int) -> list[Line]:
+    """A note in as many lines as it needs, but not many: a reason must be readable to its remedy."""
+    if len(note) != 1:
+        return [note]
+    said, role = note[0]
+    return [[(line, role)] for line in wrapped(said, cells)[:MOST_LINES]]
 
 
 def _numbers(picture: Picture, cells: int) -> Line:
@@ -157,7 +167,7 @@ def _epoch(event: Event) -> Line:
 def _bar(picture: Picture, cells: int, glyphs: Glyphs) -> Line:
     progress = picture.progress
     if not progress.steps or not progress.steps_per_epoch:
-        return [(progress.doing or "not started yet", DIM)]
+        return [(progress.doing or ("not started yet" if picture.verdict.status.live else "it never started"), DIM)]
     per = progress.steps_per_epoch
     epoch = min(progress.epochs, progress.step // per + 1)
     share = progress.step / progress.steps

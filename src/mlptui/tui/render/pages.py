@@ -26,10 +26,13 @@ def help_page(
     title: str, groups: list[tuple[str, list[tuple[str, str, str]]]], words: str, size: tuple[int, int], glyphs: Glyphs
 ) -> list[Line]:
     """Keys by group as (key, label, what it does)."""
-    body: list[Line] = [[(line, PLAIN)] for line in words.splitlines()]
+    body: list[Line] = [[(line, PLAIN)] for line in wrapped(" ".join(words.split()), size[0] - 4)]
     for name, keys in groups:
         body += [[], [(name, STRONG)]]
-        body += [[(f"  {key:<12}", ACCENT), (f"{label:<18}", PLAIN), (what, DIM)] for key, label, what in keys]
+        for key, label, what in keys:
+            first, *rest = wrapped(what, size[0] - 4 - 26)
+            body.append([(f"  {key:<9}", ACCENT), (f"{label:<15}", PLAIN), (first, DIM)])
+            body += [[(" " * 26 + line, DIM)] for line in rest]
     return panel(title, [("escape closes", DIM)], body, size, glyphs, True)
 
 

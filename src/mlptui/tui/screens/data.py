@@ -112,7 +112,7 @@ class DataScreen(AreaScreen):
         def done(found: Sets | None, error: Exception | None) -> None:
             if error:
                 self.post_message(Noticed(f"the data folder cannot be read: {error}", bad=True))
-            if found is not None and self.is_mounted:
+            if found is not None and self.query(LookCanvas):  # none while the viewer ends
                 self._show(found)
 
         host(self).background["sets"].submit(lambda: set_view.read_sets(paths), done)
@@ -134,7 +134,8 @@ class DataScreen(AreaScreen):
             del self._going[row.name]
             self._opened.pop(row.name, None)
             if row.going:
-                self.post_message(Noticed(f"{row.name}: {row.going.error}", bad=True))
+                said = row.going.error
+                self.post_message(Noticed(said if said.startswith(row.name) else f"{row.name}: {said}", bad=True))
             elif action != "verify" and not row.usable:
                 self.post_message(Noticed(f"{row.name} is cancelled; d goes on from there"))
             else:
@@ -161,7 +162,7 @@ class DataScreen(AreaScreen):
                 opened = OneSet(row.name, FactSheet(), None, None, repr(error))
             if opened is not None:
                 self._opened[row.name] = (row, opened)
-            if self.is_mounted:
+            if self.query(LookCanvas):
                 self._open()
 
         host(self).background["open"].submit(lambda: set_view.open_one(paths, row), done)
@@ -271,7 +272,7 @@ class DataScreen(AreaScreen):
         text += "Your own files stay where they are." if row.own else "It can be downloaded again."
         if used:
             more = f"\nand {len(used) - 2} more" if len(used) > 2 else ""
-            text += "\n\nRuns that were trained on it and cannot go on without it:\n" + "\n".join(used[:2]) + more
+            text += "\n\nRuns that were trained on it; they cannot be resumed without it:\n" + "\n".join(used[:2]) + more
         self.app.push_screen(Question("delete this data set?", text, "delete it", "keep it"), answered)
 
     def _deleted(self, row: SetRow) -> None:

@@ -152,7 +152,10 @@ class Prompt(ModalScreen[dict[str, str]]):
             if line.field.path and line.value:
                 self._complete(line)
             else:
-                self.lines[(place + 1) % len(self.lines)].focus()
+                self._next(line)
+
+    def _next(self, line: _Line) -> None:
+        self.lines[(self.lines.index(line) + 1) % len(self.lines)].focus()
 
     def _complete(self, line: _Line) -> None:
         typed = line.value
@@ -161,6 +164,9 @@ class Prompt(ModalScreen[dict[str, str]]):
             if not found or line.value != typed:
                 return
             names, begin = found
+            if begin == os.path.expanduser(typed) and len(names) < 2:  # nothing is left to complete
+                self._next(line)
+                return
             if len(names) == 1 or len(begin) > len(typed):
                 line.value = begin
                 line.action_end()
@@ -236,6 +242,7 @@ class AddScreen(Prompt):
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[str, str] | None = None
+        self._derived = ""  # the name that was made from the path
         self._looking = False
         self.told = [("enter looks at the data and says what it saw; nothing is copied", "dim")]
 
@@ -252,10 +259,13 @@ class AddScreen(Prompt):
 
     def entered(self) -> None:
         values = self.values()
-        if not values["path"] or self._looking:
+        if self._looking:
             return
-        if not values["name"]:
-            self.lines[1].value = slug(Path(values["path"]).name.split(".")[0])
+        if not values["path"]:
+            self.tell(("type where the data are, then enter", "warn"))
+            return
+        if values["name"] in ("", self._derived):
+            self.lines[1].value = self._derived = slug(Path(values["path"]).name.split(".")[0])
             values = self.values()
         self._looking = True
         adding = self._seen == values

@@ -1,6 +1,7 @@
 """Area 4: the form of a new run, and the live view of one that runs or ran."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from textual.widget import Widget
 
@@ -53,7 +54,13 @@ class TrainScreen(AreaScreen):
         return self.live.view.run if self.live.view else None
 
     def panel_keys(self) -> list[Key]:
-        return keys.LIVE if self.live.display else keys.FORM
+        if not self.live.display:
+            return keys.FORM
+        view = self.live.view
+        if view is None or view.status.live:
+            return keys.LIVE
+        shown = ("live.new", "live.log", "live.resume" if view.status.resumable else "")
+        return [replace(key, footer=key.id in shown) for key in keys.LIVE]
 
     def on_mount(self) -> None:
         self.live.display = False
@@ -79,6 +86,8 @@ class TrainScreen(AreaScreen):
         self._show(live=False)
 
     def _show(self, live: bool) -> None:
+        if not self.is_mounted:  # not seen yet: it begins with the form
+            return
         self.live.display, self.form.display = live, not live
         (self.live if live else self.form).focus()
         self.refresh_bars()
@@ -111,7 +120,10 @@ class TrainScreen(AreaScreen):
                 self.post_message(Noticed(f"the run cannot be read: {error!r}", bad=True))
             if update is None or view is not self.live.view:
                 return
+            before = view.status
             view.take(update)
+            if view.status is not before:
+                self.refresh_bars()
             if self.is_current and (self._pace.due(host(self).bytes_sent) or not view.status.live):
                 self.live.redraw()
             if update.more:

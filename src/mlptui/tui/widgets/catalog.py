@@ -9,6 +9,8 @@ from mlptui.tui.render.cells import Line
 from mlptui.tui.render.data import SetRow
 from mlptui.tui.widgets.cursor import CursorCanvas
 
+NARROW, WIDE, ROOMY = 38, 46, 116  # cells of the list, and of the terminal from which on it may be wide
+
 
 class SetAction(Message):
     """A key was pressed for the set under the cursor."""
@@ -30,6 +32,10 @@ class CatalogCanvas(CursorCanvas):
         super().__init__(id="catalog")
         self.rows: list[SetRow] = []
         self.loaded = False
+
+    def on_resize(self, event: object) -> None:
+        self.styles.width = NARROW if self.screen.size.width < ROOMY else WIDE
+        super().on_resize(event)
 
     def row_count(self) -> int:
         return len(self.rows)

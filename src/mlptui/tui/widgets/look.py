@@ -20,6 +20,10 @@ from mlptui.tui.widgets.canvas import Canvas
 WIDE = 92
 FACTS = 44
 THUMBS = ((28, 14), (20, 10), (14, 7), (12, 6))
+HINTS = {
+    "damaged": "d downloads it again, i imports it from a folder",
+    "added": "Its files are where they were. d decodes them now, otherwise the first run does; then there is more to see.",
+}
 KNOBS = ("data.validation", "data.normalise", "data.shift", "data.flip", "data.crop")
 FEWEST = 6
 
@@ -120,6 +124,7 @@ class LookCanvas(Canvas, can_focus=True):
             body += [[("opening ...", DIM)]]
         else:
             body += [[(line, WARN)] for line in wrapped(one.problem, cells)] if one.problem else []
+            body += [[(line, DIM)] for line in wrapped(HINTS.get(row.state, ""), cells)] if row.state in HINTS else []
             body += self._view(one, cells, height - 2 - len(body))
             if self.view in ("pictures", "rows") and not self._beside(width) and height - 2 - len(body) > 2:
                 body += [[], *data.facts(FactSheet(one.sheet.pairs), cells, self.glyphs)]
@@ -142,7 +147,10 @@ class LookCanvas(Canvas, can_focus=True):
         if self.view == "facts":
             lines = data.facts(one.sheet, cells, glyphs)
             self.scroll = max(0, min(self.scroll, len(lines) - rows))
-            return lines[self.scroll :]
+            shown_lines = lines[self.scroll : self.scroll + rows]
+            if self.scroll + rows < len(lines):
+                shown_lines[-1] = [("... j and pgdn show more", DIM)]
+            return shown_lines
         if self.view == "run":
             return self._run_view(cells, rows)
         head: Line = [("  ".join(shown.words[:1]), DIM)]
@@ -160,7 +168,9 @@ class LookCanvas(Canvas, can_focus=True):
         return [[("..." if not shown.words else shown.words[0], DIM)]]
 
     def _run_view(self, cells: int, rows: int) -> list[Line]:
-        lines = data.knobs(self._knobs(), self.knob, cells, self.glyphs, self.has_focus)
+        known = self._knobs()
+        self.knob = min(self.knob, len(known) - 1)
+        lines = data.knobs(known, self.knob, cells, self.glyphs, self.has_focus)
         shown = self._shown
         if shown.words:
             lines += [[], *([(line, DIM)] for line in wrapped(shown.words[0], cells))]
@@ -280,8 +290,10 @@ class LookCanvas(Canvas, can_focus=True):
         if self.view == "pictures":
             self.large = not self.large
             self._refresh()
+        elif self.view == "run":
+            self.post_message(Noticed("← and → change it; the form of area 4 takes any value"))
         else:
-            self.post_message(Noticed("enter enlarges pictures; space goes to the next view"))
+            self.post_message(Noticed("enter enlarges pictures; here space goes to the next view"))
 
     def action_back(self) -> None:
         if self.large:
@@ -317,7 +329,7 @@ class LookCanvas(Canvas, can_focus=True):
             self._move(by)
 
     def _turn_knob(self, by: int) -> None:
-        path = KNOBS[self.knob]
+        path = KNOBS[min(self.knob, len(self._knobs()) - 1)]
         text = self.form.turned(path, by)
         if text is None:
             self.post_message(Noticed("the form of the training screen takes any value"))
