@@ -461,12 +461,19 @@ def test_a_cancel_takes_less_than_a_second_and_keeps_the_part(paths: Paths, orig
 
 @real
 def test_two_started_at_once_do_not_tread_on_each_other(paths: Paths, origin: Server, counts: Counts) -> None:
-    for _ in range(counts(10, 200)):
+    def started(_: int) -> int:
+        try:
+            return begin(paths, origin)
+        except DataError as error:
+            assert "another process works on" in str(error)
+            return 0
+
+    for _ in range(counts(8, 200)):
         origin.requests.clear()
         with ThreadPoolExecutor(2) as pool:
-            both = list(pool.map(lambda _: begin(paths, origin), range(2)))
+            both = list(pool.map(started, range(2)))
         assert len(set(both)) == 2
-        for pid in both:
+        for pid in filter(None, both):
             end(pid)
         is_right(paths)
         assert [r.start for r in origin.requests] == [0] * 4

@@ -99,7 +99,7 @@ def test_a_damaged_set_is_noticed_when_it_is_read_and_replaced_by_an_import(path
     data = bytearray((target / "train-targets.npy").read_bytes())
     data[-1] ^= 1
     (target / "train-targets.npy").write_bytes(data)
-    with pytest.raises(DataError, match=r"is damaged: train-targets\.npy changed since it was written; 'mlptui data remove"):
+    with pytest.raises(DataError, match=r"is damaged: train-targets\.npy changed since it was written; 'mlptui data download"):
         library.load(paths, NAME)
     assert library.state(paths, NAME).kind == library.DAMAGED
     told: list[str] = []

@@ -287,6 +287,8 @@ def test_a_cancel_never_signals_a_stranger(paths: Paths, lock: str) -> None:
 
 def test_a_cancel_signals_the_holder(paths: Paths) -> None:
     with other(paths) as pid:
+        assert not data.cancel(paths, NAME)  # a trainer that decodes holds the lock too, and has no page
+        write_page(paths, job(began=5.0, pid=pid))
         assert data.cancel(paths, NAME)
         eventually(lambda: jobs.working(paths, NAME) == 0)
         assert not data.cancel(paths, NAME)
@@ -317,12 +319,14 @@ def test_a_cancel_where_nothing_is(paths: Paths) -> None:
     ],
 )
 def test_a_worker_ends_with_its_reason_on_the_page(paths: Paths, action: str, name: str, where: str, error: str) -> None:
-    pid = data.start(paths, action, name, where)
-    eventually(lambda: not process.lives(pid))
-    found = jobs.read(paths, name)
-    if name == "nosuch":
-        assert found is None  # only its log has something to say of a set that nobody knows
+    if name == "nosuch":  # nobody knows this set, so it has no page
+        with pytest.raises(DataError, match=error):
+            data.start(paths, action, name, where)
+        assert jobs.read(paths, name) is None
     else:
+        pid = data.start(paths, action, name, where)
+        eventually(lambda: not process.lives(pid))
+        found = jobs.read(paths, name)
         assert found is not None and found.action == action and found.ended
         assert error in found.error if error else found.error == ""
     log = (paths.datasets / ".jobs" / f"{name}.log").read_text()
@@ -333,8 +337,8 @@ def test_a_worker_ends_with_its_reason_on_the_page(paths: Paths, action: str, na
 @pytest.mark.process
 def test_a_worker_of_a_set_that_is_held_ends_at_once(paths: Paths) -> None:
     with other(paths, SAMPLE) as pid:
-        begun = data.start(paths, "verify", SAMPLE)
-        eventually(lambda: not process.lives(begun))
+        with pytest.raises(DataError, match="another process works on"):
+            data.start(paths, "verify", SAMPLE)
         assert f"another process ({pid}) works on {SAMPLE}" in (paths.datasets / ".jobs" / f"{SAMPLE}.log").read_text()
         assert jobs.read(paths, SAMPLE) is None
 

@@ -297,7 +297,7 @@ def test_hostile_heads_of_arrays(paths: Paths, folder: Path, case: str, packed: 
 def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(
     paths: Paths, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "_memory", lambda: 1 << 20)
+    monkeypatch.setattr(reader, "memory", lambda: 1 << 20)
     np.savez_compressed(folder / "bomb.npz", x=np.zeros((1000, 2000), np.uint8), y=np.arange(1000) % 2)
     assert (folder / "bomb.npz").stat().st_size < 1 << 16
     assert "bomb.npz unpacks to 2.01 MB, more than half of the memory" in refused(paths, folder / "bomb.npz")

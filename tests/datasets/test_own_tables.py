@@ -230,7 +230,6 @@ def test_rows_without_a_label_are_left_out_and_told(paths: Paths, write: Write) 
         ("\n\n\n", "data.csv is empty"),
         ("a,b\n", "data.csv has one row only"),
         ("a\n1\n2\n", "data.csv has no two columns"),
-        ("a,b\n", "data.csv has one row only"),
         ("a,b\n1,\n2,\n", "0 samples are too few"),
         ("a,b\n1,x\n2,y\n", "too few to hold some out"),
         ("a,b\n" + "1,x\n" * 20, "all labels are the same (x)"),

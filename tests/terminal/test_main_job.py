@@ -249,7 +249,13 @@ def test_poor_terminals_show_everything(terminal, options, environment) -> None:
     viewer = terminal(**options, **environment)
     text = viewer.wait_for("new run")
     assert "[4 Train]" in text
-    for key, wanted in (("5", "no runs yet"), ("7", "memory"), ("1", "not built yet"), ("4", "learning rate")):
+    for key, wanted in (
+        ("5", "no runs yet"),
+        ("7", "memory"),
+        ("2", "not built yet"),
+        ("1", "of 6,000"),
+        ("4", "learning rate"),
+    ):
         viewer.press(key)
         viewer.wait_for(wanted)
     sent = bytes(viewer.sent)

@@ -33,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     download = action("download", "get sets of the catalog, or go on with what is partly here", _download)
     download.add_argument("name", nargs="+")
     download.add_argument("--mirror", default="", metavar="URL", help="ask only this address (setting: mirror)")
+    action("cancel", "stop what is being done to a set; what it has is kept", _cancel).add_argument("name")
     action("verify", "read every byte of sets that are here and compare", _verify).add_argument("name", nargs="*")
     import_ = action("import", "take a set's files from a folder, or a packed set", _import)
     import_.add_argument("what", help="name of the set, or a packed file")
@@ -75,10 +76,12 @@ def _path(path: Path) -> Path:
 
 def _row(places: Any, name: str, chosen: str) -> dict[str, Any]:
     from mlptui.core.errors import DataError
-    from mlptui.datasets import catalog, library
+    from mlptui.datasets import catalog, jobs, library
 
     state = library.state(places, name)
+    job = jobs.read(places, name)
     row: dict[str, Any] = {
+        "job": job.phase if job and not job.ended else "",
         "name": name,
         "state": state.kind,
         "here": state.usable,
@@ -120,7 +123,8 @@ def _list(options: argparse.Namespace) -> int:
 
     def state(row: dict[str, Any]) -> str:
         share = f" {row['share']:.0%}" if row["state"] == "partly here" else ""
-        return f"{row['state']}{share}" + (", default" if row["default"] else "")
+        going = f", {row['job']}" if row["job"] else ""
+        return f"{row['state']}{share}{going}" + (", default" if row["default"] else "")
 
     output.table(
         ("name", "state", "size", "train", "test", "what"),
@@ -238,10 +242,28 @@ def _download(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _cancel(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import DataError
+    from mlptui.datasets import catalog
+    from mlptui.launch import data
+
+    places = _places()
+    catalog.folder(places, options.name)
+    if not data.cancel(places, options.name):
+        raise DataError(f"nothing is being done to {options.name} by a process that can be cancelled from here")
+    if options.json:
+        output.as_json({"name": options.name, "cancelled": True})
+    else:
+        output.narrate(f"{options.name} is being cancelled; what it has is kept")
+    return 0
+
+
 def _verify(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.errors import DataError
     from mlptui.datasets import catalog, library
+    from mlptui.datasets.jobs import Work
 
     places = _places()
     names = options.name or [n for n in catalog.names(places) if catalog.is_here(places, n) and not catalog.always_here(n)]
@@ -250,7 +272,11 @@ def _verify(options: argparse.Namespace) -> int:
     bad = 0
     for name in names:
         try:
-            compared = library.verify(places, name)
+            if catalog.always_here(name) or not catalog.is_here(places, name):
+                compared = library.verify(places, name)
+            else:
+                with Work(places, name, "verify", keep_failure=False):
+                    compared = library.verify(places, name)
             outcome, good = (
                 f"whole, compared with {compared}" if compared else "unchanged since it was added; not decoded yet",
                 True,

@@ -143,7 +143,7 @@ def _svhn(entry: Entry, files: Files, writer: Writer) -> None:
     """X uint8 [32, 32, 3, n] and y [n, 1], where a zero is written as class 10."""
     for file, (part, size) in zip(entry.files, _sizes(entry), strict=True):
         arrays = matlab.arrays(files[file.name], 2 * size * prod(entry.shape) + (1 << 20))
-        if set(arrays) < {"X", "y"} or arrays["X"].ndim != 4 or arrays["X"].dtype != np.uint8:
+        if not {"X", "y"} <= set(arrays) or arrays["X"].ndim != 4 or arrays["X"].dtype != np.uint8:
             raise DataError(f"{file.name} lacks the arrays X and y of SVHN")
         labels = arrays["y"].reshape(-1)
         if not np.isin(labels, np.arange(1, 11)).all():

@@ -174,7 +174,9 @@ class _Try:
             while data := answer.read(CHUNK):
                 if self.progress.done + len(data) > most:
                     raise Refused(f"it sends more than the {most:,} bytes that are right", final=True)
+                before = time.monotonic()
                 hashing.feed(data)
+                watched += time.monotonic() - before  # that was not the mirror's fault
                 atomic.write_all(fd, data)
                 self.progress.done += len(data)
                 counted += len(data)
@@ -202,12 +204,22 @@ class _Hashing:
     def __init__(self, path: Path, begin: int) -> None:
         self._machine, self._path, self._begin = hashlib.sha256(), path, begin
         self._whole, self._stopped = False, False
+        self._small: list[bytes] = []
+        self._waiting = 0
         self._queue: queue.Queue[bytes | None] = queue.Queue(self.AHEAD)
         self._thread = threading.Thread(target=self._run, daemon=True, name="hash")
         self._thread.start()
 
     def feed(self, data: bytes) -> None:
-        self._queue.put(data)
+        """In pieces of about a megabyte, however small they come; waits where the hashing is far behind."""
+        self._small.append(data)
+        self._waiting += len(data)
+        if self._waiting >= CHUNK:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._queue.put(b"".join(self._small))
+        self._small, self._waiting = [], 0
 
     def stop(self) -> None:
         """End the thread at once, whatever it has left to do."""
@@ -224,6 +236,7 @@ class _Hashing:
 
     def result(self) -> str:
         """The hash of all; empty where the part that was there could not be read."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         return self._machine.hexdigest() if self._whole else ""

@@ -26,7 +26,7 @@ TOLD = 8
 
 @dataclass(frozen=True)
 class Job:
-    """What is being done to a set, or was last. `done` of `total` bytes; `began` is when, and with how many, in this phase.
+    """What is being done to a set, or was last. `done` of `total` bytes; `began` is when it began.
 
     `failures` has a line a failed attempt; `error` says why the whole failed, empty where it did not or was cancelled;
     `said` is when it last

@@ -1,12 +1,13 @@
 """The data sets of this user: which there are, what state they are in, and how to get at their arrays."""
 
+import contextlib
 import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlptui.core.errors import DataError
+from mlptui.core.errors import DataError, MlptuiError
 from mlptui.core.text import safe
 from mlptui.datasets import catalog, prepared
 from mlptui.datasets.catalog import ENTRIES, SAMPLE
@@ -45,7 +46,6 @@ def state(paths: Paths, name: str) -> State:
     try:
         description = prepared.read(place)
     except FileNotFoundError:
-        prepared.recover(paths.datasets, name)  # seen at the next look
         if entry is None:
             return State(ABSENT)
         if catalog.raw(place, entry):
@@ -87,6 +87,8 @@ def facts(paths: Paths, name: str) -> Facts:
     entry = ENTRIES.get(name)
     if entry is None:
         raise DataError(f"there is no data set {safe(name, 80)!r}; 'mlptui data list' shows all")
+    if entry.format == "generated":
+        return load(paths, name).facts
     return of_entry(entry)
 
 
@@ -112,7 +114,8 @@ def load(paths: Paths, name: str, told: Told = quiet, progress: Progress = quiet
         return make(ENTRIES[name])
     place = catalog.folder(paths, name)
     if not catalog.is_here(paths, name):
-        prepared.recover(paths.datasets, name)
+        with contextlib.suppress(MlptuiError), SetLock(paths, name):
+            pass  # whoever has the lock brings back what a killed writer put aside
     if not catalog.is_here(paths, name):
         raise DataError(absent(paths, name))
     if not decoded(place):
@@ -215,8 +218,10 @@ def remove(paths: Paths, name: str) -> None:
                 shutil.rmtree(away, ignore_errors=True)
             else:
                 os.unlink(away)
-        others = [e for e in ENTRIES.values() if entry and e.folder == entry.folder and e.name != name]
-        if parts and parts.exists() and not any(catalog.is_here(paths, e.name) for e in others):
-            shutil.rmtree(parts, ignore_errors=True)
+        if entry and parts and parts.exists():
+            with SetLock(paths, entry.key) if entry.key else contextlib.nullcontext():  # another set's download may be there
+                others = [e for e in ENTRIES.values() if e.folder == entry.folder and e.name != name]
+                if not any(catalog.is_here(paths, e.name) for e in others):
+                    shutil.rmtree(parts, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{name} cannot be removed: {error.strerror}") from None

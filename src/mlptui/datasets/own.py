@@ -90,6 +90,7 @@ def add(
     origin = {"path": str(path), "options": asdict(_changed(options, os.path.abspath)), "mark": mark(_origins(path, options))}
     try:
         with SetLock(paths, name), Writer(paths.datasets, name) as writer:
+            check_name(paths, name)  # again: another process may have added it meanwhile
             if copy:
                 source.write(writer, progress)
                 writer.commit(facts, origin)

@@ -245,7 +245,7 @@ def complete(facts: Facts, inputs: NDArray[Any], targets: NDArray[Any], _: NDArr
             found["mean"], found["deviation"] = statistics.pixel_moments(inputs)
     else:
         named = facts.columns or tuple(Column(f"x{i}", 0, 1, 0, 0) for i in range(inputs.shape[1]))
-        columns = tuple(statistics.column(c.name, inputs[:, i], c.missing) for i, c in enumerate(named))
+        columns = statistics.columns(inputs, [(c.name, c.missing) for c in named])
         found["columns"] = columns
         found["mean"], found["deviation"] = tuple(c.mean for c in columns), tuple(c.deviation for c in columns)
     return replace(facts, **found)
@@ -283,7 +283,10 @@ def verify(folder: Path, progress: Progress = quiet) -> Description:
         with _open(folder.name, path, array) as stream:
             marks[name] = _mark(stream)
             before = done
-            found = digest(stream, lambda n, _: progress(before + n, description.size))  # noqa: B023
+            try:
+                found = digest(stream, lambda n, _: progress(before + n, description.size))  # noqa: B023
+            except OSError as error:
+                raise DataError(f"{safe(folder.name, 80)}: {path.name}: {atomic.reason(error)}; {mend(folder.name)}") from None
         done += array.bytes
         if found != array.sha256:
             _remember(folder, {"damaged": path.name})

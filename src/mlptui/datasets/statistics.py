@@ -49,6 +49,32 @@ def column(name: str, values: NDArray[Any], missing: int = 0) -> Column:
     return Column(name, float(exact.mean()), _usable(float(exact.std())), low, high, missing, histogram)
 
 
+def columns(table: NDArray[Any], named: list[tuple[str, int]]) -> tuple[Column, ...]:
+    """`column` for every column of [n, columns] in two passes over blocks of rows; `named` has (name, missing cells)."""
+    width = table.shape[1]
+    origin = np.asarray(table[0], np.float64)  # moments about the first row, so that large means cost no digits
+    total, squares = np.zeros(width), np.zeros(width)
+    low, high = np.full(width, np.inf), np.full(width, -np.inf)
+    for block in blocks(table):
+        exact = np.asarray(block, np.float64)
+        low, high = np.minimum(low, exact.min(0)), np.maximum(high, exact.max(0))
+        exact = exact - origin
+        total += exact.sum(0)
+        squares += (exact * exact).sum(0)
+    mean = total / len(table)
+    deviation = np.sqrt(np.maximum(squares / len(table) - mean**2, 0))
+    extent = np.where(high > low, high - low, 1.0)
+    histograms = np.zeros(width * BINS, np.int64)
+    for block in blocks(table):
+        bins = ((np.asarray(block, np.float64) - low) * (BINS / extent)).astype(np.int64).clip(0, BINS - 1)
+        histograms += np.bincount((bins + np.arange(width) * BINS).reshape(-1), minlength=width * BINS)
+    found = zip(named, mean + origin, deviation, low, high, histograms.reshape(width, BINS), strict=True)
+    return tuple(
+        Column(name, float(m), _usable(float(d)), float(least), float(most), missing, tuple(h.tolist()))
+        for (name, missing), m, d, least, most, h in found
+    )
+
+
 def _usable(deviation: float) -> float:
     """What one may divide by: a constant column keeps its scale."""
     return deviation if deviation > 1e-12 else 1.0

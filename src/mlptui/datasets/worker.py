@@ -54,11 +54,18 @@ def _decode(places: Paths, name: str, where: str) -> None:
         library.decode(places, name, progress=_progress(work, "decoding"))
 
 
+def _remove(places: Paths, name: str, where: str) -> None:
+    library.check_removable(places, name)
+    with Work(places, name, "remove"):
+        library.remove(places, name)
+
+
 ACTIONS: dict[str, Callable[[Paths, str, str], None]] = {
     "download": _download,
     "verify": _verify,
     "import": _import,
     "decode": _decode,
+    "remove": _remove,
 }
 
 
@@ -75,6 +82,7 @@ def main(words: list[str]) -> int:
     action, name, where = (*words, "")[:3]
 
     def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what is cleaned up now must not be broken off
         raise Cancelled
 
     signal.signal(signal.SIGTERM, stop)

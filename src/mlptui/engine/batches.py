@@ -18,6 +18,7 @@ from mlptui.engine.seeding import epoch_order
 Batch = tuple[torch.Tensor, torch.Tensor]
 EVALUATION_BATCH = 1024
 EVALUATION_BYTES = 64 << 20
+BLOCK = 64 << 20
 AHEAD = 3
 READERS = 8
 
@@ -130,7 +131,12 @@ class ResidentBatches(_Shuffled):
 
     def __init__(self, samples: Samples, device: torch.device, *rest: Any, **more: Any) -> None:
         super().__init__(samples, device, *rest, **more)
-        self.inputs = torch.from_numpy(np.ascontiguousarray(samples.inputs[samples.chosen])).to(device)
+        first = torch.from_numpy(samples.inputs[samples.chosen[:1]])
+        self.inputs = torch.empty((self.size, *first.shape[1:]), dtype=first.dtype, device=device)
+        rows = max(1, BLOCK // max(1, first.nbytes))
+        for start in range(0, self.size, rows):  # in blocks, so that a GPU's worth of data never stands in main memory too
+            block = samples.inputs[samples.chosen[start : start + rows]]
+            self.inputs[start : start + rows] = torch.from_numpy(block)
         self.targets = samples.targets.to(device)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:

@@ -90,7 +90,8 @@ class Keeper:
                 self.problem = f"{type(error).__name__}: {self.problem.partition(chr(10))[0]}"
             recorder.event(Kind.CHECKPOINT_FAILED, step, reason=self.problem)
             return
-        judged = (-(saved.valid_accuracy or 0), saved.valid_loss or 0)
+        score = saved.valid_accuracy or 0
+        judged = (0.0 if math.isnan(score) else -score, saved.valid_loss or 0)  # without a score the loss decides
         best = saved.valid_accuracy is not None and judged < self._best
         if best:
             self._best = judged

@@ -31,6 +31,7 @@ def inherited() -> dict[str, str]:
 
 
 _children: set[int] = set()
+_codes: dict[int, int] = {}
 
 
 def reap() -> None:
@@ -44,9 +45,15 @@ def lives(pid: int) -> bool:
     if pid not in _children:
         return False
     try:
-        ended, _ = os.waitpid(pid, os.WNOHANG)
+        ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        ended = pid
+        ended, status = pid, 0
     if ended:
         _children.discard(pid)
+        _codes[pid] = os.waitstatus_to_exitcode(status)
     return not ended
+
+
+def exit_code(pid: int) -> int | None:
+    """How a process that this one started has ended; None while it lives, or where nobody knows."""
+    return None if lives(pid) else _codes.get(pid)

@@ -25,7 +25,17 @@ from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
 from mlptui.tui.desk import Desk
 from mlptui.tui.form_state import DataSet, FormState
-from mlptui.tui.messages import DataChosen, DataUseAsked, DeviceChosen, Noticed, ResumeAsked, RunChosen, SetsFound, StartAsked
+from mlptui.tui.messages import (
+    DataChosen,
+    DataUseAsked,
+    DeviceChosen,
+    Noticed,
+    ResumeAsked,
+    RunChosen,
+    SetRemoved,
+    SetsFound,
+    StartAsked,
+)
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.data import DataScreen
@@ -200,11 +210,14 @@ class MlptuiApp(App[int]):
     def on_sets_found(self, message: SetsFound) -> None:
         found = {name: DataSet(*facts) for name, facts in message.sets.items()}
         if (found, message.default) != (self.form.data_sets, self.form.default_data):
-            before = self.form.text("data.name")
             self.form.set_data_sets(found, message.default)
             self._form_changed()
-            if before not in found:
-                self._tell(f"{before} is gone; the next run trains on {self.form.text('data.name')}")
+
+    def on_set_removed(self, message: SetRemoved) -> None:
+        if self.form.text("data.name") == message.name:
+            self.form.set("data.name", self.form.default("data.name"))
+            self._form_changed()
+            self._tell(f"{message.name} is deleted; the next run trains on {self.form.text('data.name')}")
 
     def _form_changed(self) -> None:
         """Something outside of the form changed what it says."""

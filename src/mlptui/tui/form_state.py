@@ -101,8 +101,8 @@ class FormState:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def set_data_sets(self, sets: dict[str, DataSet], default: str) -> None:
-        """Other sets can be used, and perhaps another one is the default; what the next run trains on stays if it can."""
-        present = self.text("data.name") if self.text("data.name") in sets else default
+        """Other sets can be used, and perhaps another one is the default; what the next run trains on stays."""
+        present = self.text("data.name")
         self.data_sets, self.default_data = sets, default
         self.texts.pop("data.name", None)
         if present != default:
@@ -200,6 +200,8 @@ class FormState:
         """What will run, for the second column of a wide terminal."""
         if recipe is None:
             return ("mend what is marked on the left",)
+        if self.text("data.name") not in self.data_sets:
+            return (f"{self.text('data.name')} is not here; area 1 gets it",)
         train_size = self.data.train_size
         samples = train_size - round(train_size * recipe.data.validation)
         steps = -(-samples // recipe.batch_size)

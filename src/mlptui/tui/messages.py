@@ -44,6 +44,13 @@ class DataUseAsked(Message):
 
 
 @dataclass
+class SetRemoved(Message):
+    """A data set was deleted."""
+
+    name: str
+
+
+@dataclass
 class SetsFound(Message):
     """Which sets can be used, as (training samples, shape of one, number of classes) by name, and which one is the default."""
 

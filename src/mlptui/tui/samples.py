@@ -112,8 +112,8 @@ def plot(data: Dataset, test: bool, size: tuple[int, int]) -> Plot:
     """Points of a set with two features by cell of a (cells, rows) picture."""
     wide, high = size
     part = part_of(data, test)
-    points = np.asarray(part.inputs[:MOST_POINTS], np.float64)
-    classes = np.asarray(part.targets[:MOST_POINTS])
+    chosen = mixture(len(part))[:MOST_POINTS]
+    points, classes = np.asarray(part.inputs[chosen], np.float64), np.asarray(part.targets[chosen])
     named = data.facts.classes or ("points",)
     labels = classes.astype(np.int64) if data.facts.classes else np.zeros(len(points), np.int64)
     bounds = [(float(c.low), float(c.high)) for c in data.facts.columns]

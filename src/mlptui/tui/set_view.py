@@ -1,6 +1,8 @@
 """Data sets for the screen: what is there, and what one of them holds. For background threads: all of it reads files."""
 
+import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ class Sets:
     rows: list[SetRow]
     usable: dict[str, tuple[int, tuple[int, ...], int]]
     default: str
+    ended: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class OneSet:
     problem: str = ""
 
 
-def read_sets(paths: Paths) -> Sets:
+def read_sets(paths: Paths, watched: Mapping[str, int]) -> Sets:
+    """`watched` has the pids of jobs by their sets; what became of those that are over is told once."""
     from mlptui.datasets import catalog, jobs, library
+    from mlptui.launch import process
 
     going = jobs.running(paths)
     rows, usable = [], {}
@@ -51,6 +56,7 @@ def read_sets(paths: Paths) -> Sets:
                 _going(going.get(name)),
                 own=entry is None,
                 made=catalog.always_here(name),
+                stamp=_stamp(paths, name),
             )
         )
         if state.usable:
@@ -59,7 +65,24 @@ def read_sets(paths: Paths) -> Sets:
             except DataError:
                 continue
             usable[name] = (facts.train_size, facts.shape, len(facts.classes))
-    return Sets(rows, usable, catalog.default(paths))
+    ended = {}
+    for name, pid in watched.items():
+        job = jobs.read(paths, name)
+        if job and job.pid == pid and job.ended:
+            ended[name] = (job.phase if not job.error else "failed", job.error)
+        elif not process.lives(pid) and (job is None or job.pid != pid):
+            ended[name] = ("done", "")  # its page went with the set
+    return Sets(rows, usable, catalog.default(paths), ended)
+
+
+def _stamp(paths: Paths, name: str) -> int:
+    """Changes when the set is another one."""
+    from mlptui.datasets import catalog
+
+    try:
+        return os.stat(catalog.folder(paths, name) / catalog.DESCRIPTION).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _going(job: Any) -> Going | None:
@@ -80,7 +103,7 @@ def open_one(paths: Paths, row: SetRow) -> OneSet:
     facts: Any
     try:
         facts = library.facts(paths, row.name)
-        if row.state == "here":
+        if row.state == "here" and (row.made or library.decoded(catalog.folder(paths, row.name))):
             data = library.load(paths, row.name, thorough=False)
             facts = data.facts
     except DataError as error:

@@ -21,7 +21,7 @@ WORDS = (
 MOST_RATIO = 1_100  # deflate reaches 1,032 to 1 (zlib's own figure); more is no honest archive
 
 
-class _Bounded(tarfile.TarInfo):
+class Bounded(tarfile.TarInfo):
     """Headers that hold names and words are read whole by tarfile, however long they say that they are."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -43,7 +43,7 @@ def tar_members(path: Path, wanted: dict[str, int], others: int) -> Iterator[tup
     try:
         with path.open("rb") as stream:
             packed = stream.read(2) == GZIP
-        with tarfile.open(path, "r|gz" if packed else "r|", tarinfo=_Bounded) as archive:
+        with tarfile.open(path, "r|gz" if packed else "r|", tarinfo=Bounded) as archive:
             for count, member in enumerate(archive):
                 if count > MOST_MEMBERS:
                     raise DataError(f"{where} has more than {MOST_MEMBERS:,} members; it was not read further")

@@ -1,6 +1,5 @@
 """Arrays: `.npz`, `.npy` with its labels, and IDX files."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from mlptui.core.text import safe, size
 from mlptui.datasets.dataset import IMAGES, TABLE, Column, Facts
 from mlptui.datasets.formats import idx
 from mlptui.datasets.prepared import Progress, Writer
-from mlptui.datasets.sources.source import Options, Seen, classes_of, facts_of, hold_out, listing
+from mlptui.datasets.sources.source import Options, Seen, classes_of, facts_of, hold_out, listing, memory
 from mlptui.datasets.statistics import blocks
 from mlptui.store import atomic
 
@@ -200,7 +199,7 @@ def _npz(path: Path) -> dict[str, Pair]:
     where = safe(path.name, 120)
     try:
         with atomic.open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
-            needed, room = sum(info.file_size for info in archive.zip.infolist()), _memory() // 2
+            needed, room = sum(info.file_size for info in archive.zip.infolist()), memory() // 2
             if needed > room:
                 raise DataError(f"{where} unpacks to {size(needed)}, more than half of the memory; give it as .npy files")
             return _pairs(list(archive.files), lambda name: archive[name], where)
@@ -208,11 +207,6 @@ def _npz(path: Path) -> dict[str, Pair]:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise nine kinds for damaged archives
         raise DataError(f"{where} is no archive of arrays that can be read: {safe(error, 160)}") from None
-
-
-def _memory() -> int:
-    """Bytes of main memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _folder(path: Path) -> dict[str, Pair]:

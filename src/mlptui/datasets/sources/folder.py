@@ -26,8 +26,8 @@ MOST_PIXELS = 100_000_000
 MIXED_EDGE = 64
 LARGEST_EDGE = 1024
 READERS = 4
-DEEP = "F, 16 bits"  # floats beyond 255
-GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F", DEEP}
+DEEP, UNIT = "F, 16 bits", "F, 0 to 1"  # floats beyond 255, and up to 1
+GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F", DEEP, UNIT}
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ class ImageFolder:
     train: list[Picture]
     test: list[Picture]
     shape: tuple[int, int, int]
-    deep: bool
+    scale: float
     facts: Facts
     seen: Seen = field(default_factory=Seen)
 
@@ -63,7 +63,7 @@ class ImageFolder:
         for part, pictures in (("train", self.train), ("test", self.test)):
             images = writer.array(f"{part}-inputs", (len(pictures), *self.shape), np.dtype(np.uint8))
             writer.put(f"{part}-targets", np.array([p.label for p in pictures], type_))
-            for i, pixels in enumerate(_in_threads(lambda p: _decode(p.path, self.shape, self.deep), pictures)):
+            for i, pixels in enumerate(_in_threads(lambda p: _decode(p.path, self.shape, self.scale), pictures)):
                 if isinstance(pixels, DataError):
                     raise pixels
                 images[i] = pixels
@@ -125,10 +125,17 @@ def look(folder: Path, options: Options, progress: Progress) -> ImageFolder:
         kept["train"],
         kept["test"],
         shape,
-        DEEP in modes,
+        _scale(modes),
         facts_of(IMAGES, (safe(n, 60) for n in names), shape, sizes_of_parts),
         seen,
     )
+
+
+def _scale(modes: Counter[str]) -> float:
+    """What brings floats to 0 to 255, the same for all pictures."""
+    if modes[DEEP]:
+        return 1 / 257
+    return 255.0 if modes[UNIT] and not modes["F"] else 1.0
 
 
 def _shape(sizes: Counter[tuple[int, int]], modes: Counter[str], options: Options, seen: Seen) -> tuple[int, int, int]:
@@ -202,8 +209,9 @@ def _inspect(path: Path) -> Any:
             mode = image.mode
             if mode in ("P", "PA"):
                 mode = "RGB" if _coloured(image) else "L"
-            elif mode == "F" and np.asarray(image).max() > 255:
-                mode = DEEP
+            elif mode == "F":
+                most = float(np.nanmax(np.asarray(image)))
+                mode = DEEP if most > 255 else UNIT if most <= 1 else mode
             return (image.height, image.width), mode
 
     return _guarded(work)
@@ -214,7 +222,7 @@ def _coloured(image: Any) -> bool:
     return bool((pixels[..., 0] != pixels[..., 1]).any() or (pixels[..., 1] != pixels[..., 2]).any())
 
 
-def _decode(path: Path, shape: tuple[int, int, int], deep: bool) -> NDArray[np.uint8] | DataError:
+def _decode(path: Path, shape: tuple[int, int, int], scale: float) -> NDArray[np.uint8] | DataError:
     def work() -> NDArray[np.uint8]:
         from PIL import Image
 
@@ -222,8 +230,8 @@ def _decode(path: Path, shape: tuple[int, int, int], deep: bool) -> NDArray[np.u
         with _open(path) as opened:
             image = opened
             if image.mode == "F" or image.mode.startswith("I"):  # 16 bits: to the upper eight
-                wide = np.asarray(image, np.float64) / (1 if image.mode == "F" and not deep else 257)
-                image = Image.fromarray(wide.clip(0, 255).astype(np.uint8))
+                wide = np.asarray(image, np.float64) * (scale if image.mode == "F" else 1 / 257)
+                image = Image.fromarray(np.nan_to_num(wide).clip(0, 255).astype(np.uint8))
             image = image.convert("L" if channels == 1 else "RGB")
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)

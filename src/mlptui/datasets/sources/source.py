@@ -124,6 +124,11 @@ def classes_of(labels: NDArray[Any], where: str) -> tuple[tuple[str, ...], NDArr
     return tuple(safe(v, 60) for v in values.tolist()), places.reshape(-1).astype(class_type(len(values)))
 
 
+def memory() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def listing(names: list[str]) -> str:
     """The first few of many names."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -16,9 +16,10 @@ from mlptui.core.text import counted, safe
 from mlptui.datasets.dataset import TABLE, Column, Facts
 from mlptui.datasets.formats.compressed import content
 from mlptui.datasets.prepared import Progress, Writer
-from mlptui.datasets.sources.source import Options, Seen, classes_of, facts_of, hold_out, listing
+from mlptui.datasets.sources.source import Options, Seen, classes_of, facts_of, hold_out, listing, memory
 
 MOST_BYTES = 2 << 30
+TEXT_COST = 15  # bytes of memory for a byte of text, cells and lists included
 MOST_COLUMNS = 20_000
 MOST_CATEGORIES = 100
 MANY_VALUES = 20
@@ -128,6 +129,8 @@ def read(path: Path, options: Options, seen: Seen) -> tuple[list[str], list[Cell
     """Names of the columns, and the rows; decimal commas become points. Raises DataError."""
     where = safe(path.name, 120)
     data = content(path, MOST_BYTES)
+    if TEXT_COST * len(data) > memory():
+        raise DataError(f"{where} is too much text for the memory here; give its numbers as .npy files")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -62,6 +62,7 @@ class SetRow:
     going: Going | None = None
     own: bool = False
     made: bool = False
+    stamp: int = 0
 
     @property
     def usable(self) -> bool:
@@ -273,16 +274,18 @@ class Table:
 
 def table(view: Table, cells: int, glyphs: Glyphs, cursor: int, focused: bool) -> list[Line]:
     """As many columns as fit; the target always."""
-    widths = [max(len(name[:14]), *(len(r[i]) for r in view.rows), 4) for i, name in enumerate(view.names)]
+    target = len(view.names) - 1
+    widths = {target: _width(view, target)}
     number = max(3, len(f"{view.first + len(view.rows):,}"))
-    room = cells - number - 3 - widths[-1]
+    room = cells - number - 3 - widths[target]
     shown: list[int] = []
-    for i in range(view.skipped, len(view.names) - 1):
+    for i in range(view.skipped, target):
+        widths[i] = _width(view, i)
         if room < widths[i] + 1:
             break
         room -= widths[i] + 1
         shown.append(i)
-    shown.append(len(view.names) - 1)
+    shown.append(target)
     head = " ".join(text.cut(text.safe(view.names[i], 60), widths[i]).rjust(widths[i]) for i in shown)
     more = "<" * bool(view.skipped) + ">" * (len(shown) > 1 and shown[-2] < len(view.names) - 2)
     lines: list[Line] = [[(f"{'row':>{number}}  {head} {more}", DIM)]]
@@ -290,6 +293,10 @@ def table(view: Table, cells: int, glyphs: Glyphs, cursor: int, focused: bool) -
         line = f"{view.first + y:>{number},}  " + " ".join(row[i].rjust(widths[i]) for i in shown)
         lines.append([(line, CURSOR if focused and y == cursor else PLAIN)])
     return lines
+
+
+def _width(view: Table, column: int) -> int:
+    return max(len(view.names[column][:14]), *(len(row[column]) for row in view.rows), 4)
 
 
 @dataclass(frozen=True)

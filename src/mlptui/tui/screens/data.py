@@ -15,7 +15,7 @@ from mlptui.tui import keys, set_view
 from mlptui.tui.desk import host
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import DataUseAsked, Noticed, SetsFound
+from mlptui.tui.messages import DataUseAsked, Noticed, SetRemoved, SetsFound
 from mlptui.tui.render.data import FactSheet, SetRow
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.modal import Question
@@ -38,6 +38,7 @@ DONE = {
     "verify": "is whole: every byte was compared",
     "import": "is here; enter trains on it",
     "decode": "is decoded",
+    "remove": "is deleted",
 }
 
 
@@ -53,7 +54,7 @@ class DataScreen(AreaScreen):
         super().__init__()
         self._form, self._form_changed = form, form_changed
         self._ticks = 0
-        self._going: dict[str, str] = {}  # what was asked for here and is not over yet, by name of the set
+        self._going: dict[str, tuple[str, int]] = {}  # what was asked for here and its process, by name of the set
         self._asked: deque[tuple[str, str, str]] = deque()
         self._opened: dict[str, tuple[SetRow, OneSet]] = {}
         self._point_to = form.text("data.name")  # where the cursor goes when the sets are known
@@ -115,7 +116,8 @@ class DataScreen(AreaScreen):
             if found is not None and self.query(LookCanvas):  # none while the viewer ends
                 self._show(found)
 
-        host(self).background["sets"].submit(lambda: set_view.read_sets(paths), done)
+        watched = {name: pid for name, (_, pid) in self._going.items()}
+        host(self).background["sets"].submit(lambda: set_view.read_sets(paths, watched), done)
 
     def _show(self, found: Sets) -> None:
         self.post_message(SetsFound(found.usable, found.default))
@@ -123,23 +125,24 @@ class DataScreen(AreaScreen):
         if any(row.name == self._point_to for row in found.rows):
             self.catalog.point_to(self._point_to)
             self._point_to = ""
-        self._tell_ends(found.rows)
+        self._tell_ends(found.ended)
         self._open()
 
-    def _tell_ends(self, rows: list[SetRow]) -> None:
-        for row in rows:
-            action = self._going.get(row.name)
-            if action is None or (row.going and not row.going.error):
+    def _tell_ends(self, ended: dict[str, tuple[str, str]]) -> None:
+        """Say what became of the jobs that were begun here."""
+        for name, (phase, why) in ended.items():
+            action, _ = self._going.pop(name, ("", 0))
+            self._opened.pop(name, None)
+            if not action:
                 continue
-            del self._going[row.name]
-            self._opened.pop(row.name, None)
-            if row.going:
-                said = row.going.error
-                self.post_message(Noticed(said if said.startswith(row.name) else f"{row.name}: {said}", bad=True))
-            elif action != "verify" and not row.usable:
-                self.post_message(Noticed(f"{row.name} is cancelled; d goes on from there"))
+            if phase == "done":
+                self._say(f"{name} {DONE[action]}")
+                if action == "remove":
+                    self.post_message(SetRemoved(name))
+            elif phase == "cancelled":
+                self._say(f"{action} of {name} is cancelled" + ("; d goes on from there" if action == "download" else ""))
             else:
-                self.post_message(Noticed(f"{row.name} {DONE[action]}"))
+                self._say(why if why.startswith(name) else f"{name}: {why}", bad=True)
 
     def on_moved(self, message: Moved) -> None:
         message.stop()
@@ -151,7 +154,7 @@ class DataScreen(AreaScreen):
         if row is None:
             return
         before, one = self._opened.get(row.name, (None, None))
-        fresh = before is not None and (before.state, before.size, before.problem) == (row.state, row.size, row.problem)
+        fresh = before is not None and (before.state, before.stamp, before.problem) == (row.state, row.stamp, row.problem)
         self.look.show_set(row, one)
         if fresh:
             return
@@ -215,12 +218,12 @@ class DataScreen(AreaScreen):
         action, name, where = self._asked[0]
         paths = host(self).paths
 
-        def done(_: Any, error: Exception | None) -> None:
+        def done(pid: int | None, error: Exception | None) -> None:
             self._asked.popleft()
             if error:
                 self._say(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True)
             else:
-                self._going[name] = action
+                self._going[name] = (action, pid or 0)
             self.reload()
             self._next()
 
@@ -255,18 +258,10 @@ class DataScreen(AreaScreen):
         self._do(lambda: rundir.using(paths, row.name), lambda used: self._ask_delete(row, used))
 
     def _ask_delete(self, row: SetRow, used: list[str]) -> None:
-        paths = host(self).paths
-
-        def remove() -> None:
-            from mlptui.datasets import library
-            from mlptui.datasets.jobs import Work
-
-            with Work(paths, row.name, "remove"):
-                library.remove(paths, row.name)
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(remove, lambda _: self._deleted(row))
+                self._start("remove", row.name)
 
         text = f"{row.name} goes from the data folder.\nThis cannot be undone. "
         text += "Your own files stay where they are." if row.own else "It can be downloaded again."
@@ -274,11 +269,6 @@ class DataScreen(AreaScreen):
             more = f"\nand {len(used) - 2} more" if len(used) > 2 else ""
             text += "\n\nRuns that were trained on it; they cannot be resumed without it:\n" + "\n".join(used[:2]) + more
         self.app.push_screen(Question("delete this data set?", text, "delete it", "keep it"), answered)
-
-    def _deleted(self, row: SetRow) -> None:
-        self._opened.pop(row.name, None)
-        self._say(f"{row.name} is deleted")
-        self.reload()
 
     def _bring(self, row: SetRow) -> None:
         if row.made or row.own:

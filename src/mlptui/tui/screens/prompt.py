@@ -121,15 +121,14 @@ class Prompt(ModalScreen[dict[str, str]]):
         self.told = [(safe(text, 2000), role) for text, role in sentences]
         self.query_one(_Frame).redraw()
 
-    def work(self, work: Callable[[], Any], done: Callable[[Any, Exception | None], None]) -> None:
-        """In a thread of this screen; not while the work before is under way."""
+    def work(self, work: Callable[[], Any], done: Callable[[Any, Exception | None], None]) -> bool:
+        """In a thread of this screen; refused while the work before is under way."""
 
         def still_here(result: Any, error: Exception | None) -> None:
-            if self.is_mounted and self.is_current:
+            if self.query(_Frame):
                 done(result, error)
 
-        if self._worker:
-            self._worker.submit(work, still_here)
+        return self._worker is not None and self._worker.submit(work, still_here)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -233,11 +232,12 @@ class AddScreen(Prompt):
         Field("path", "folder of pictures a class, .npz, .npy, IDX, .csv; tab completes", path=True),
         Field("name", "as it is to be called"),
         Field("label", "column of the label, for tables (the last one)"),
+        Field("labels", "file of the labels, for .npy and IDX inputs", path=True),
         Field("test", "file or folder to test on (a fifth is held out)", path=True),
         Field("size", "edge in pixels, for pictures of different sizes (64)"),
         Field("task", "classes or regression (found out)"),
     )
-    ROWS = 9
+    ROWS = 8
 
     def __init__(self) -> None:
         super().__init__()
@@ -289,15 +289,17 @@ class AddScreen(Prompt):
             )
 
         words = command(values, look=not adding)
-        self.work(lambda: _run(words), done)
+        if not self.work(lambda: _run(words), done):
+            self._looking = False
+            self.tell(("the folder is still being read; press enter again", "warn"))
 
 
 def command(values: dict[str, str], look: bool) -> list[str]:
     """The words of `mlptui data add` for these values."""
     words = ["data", "add", "--json", *(["--dry-run"] if look else [])]
-    for name in ("label", "test", "size", "task"):
+    for name in ("label", "labels", "test", "size", "task"):
         if values[name]:
-            words.append(f"--{name}={str(_home(values[name])) if name == 'test' else values[name]}")
+            words.append(f"--{name}={_home(values[name]) if name in ('labels', 'test') else values[name]}")
     return [*words, "--", values["name"], str(_home(values["path"]))]
 
 

@@ -59,6 +59,7 @@ class LookCanvas(Canvas, can_focus=True):
             False, None, 0, False, 0, 0, 0, 0,
         )  # fmt: skip
         self._shown = Shown()
+        self._sheet: tuple[FactSheet | None, int, list[Line]] = (None, 0, [])
         self._wish = ""  # the view that a person went to; without one the first of each set
 
     # which set
@@ -129,11 +130,17 @@ class LookCanvas(Canvas, can_focus=True):
             if self.view in ("pictures", "rows") and not self._beside(width) and height - 2 - len(body) > 2:
                 body += [[], *data.facts(FactSheet(one.sheet.pairs), cells, self.glyphs)]
         if self._beside(width) and one is not None:
-            sheet = data.facts(one.sheet, FACTS, self.glyphs)
+            sheet = self._facts(one.sheet, FACTS)
             rows = height - 2
             left, right = ([*b, *[[]] * (rows - len(b))][:rows] for b in (body, sheet))
             body = [[*fit(a, cells), ("  ", PLAIN), *b] for a, b in zip(left, right, strict=True)]
         return panel(row.name, data.views(self.views, self.view), body, (width, height), self.glyphs, self.has_focus)
+
+    def _facts(self, sheet: FactSheet, cells: int) -> list[Line]:
+        """Lines of a sheet that may have thousands of columns, made once."""
+        if self._sheet[:2] != (sheet, cells):
+            self._sheet = (sheet, cells, data.facts(sheet, cells, self.glyphs))
+        return self._sheet[2]
 
     def _going(self, cells: int) -> list[Line]:
         if self.row is None or self.row.going is None:
@@ -145,7 +152,7 @@ class LookCanvas(Canvas, can_focus=True):
     def _view(self, one: OneSet, cells: int, rows: int) -> list[Line]:
         shown, glyphs = self._shown, self.glyphs
         if self.view == "facts":
-            lines = data.facts(one.sheet, cells, glyphs)
+            lines = self._facts(one.sheet, cells)
             self.scroll = max(0, min(self.scroll, len(lines) - rows))
             shown_lines = lines[self.scroll : self.scroll + rows]
             if self.scroll + rows < len(lines):
@@ -258,7 +265,14 @@ class LookCanvas(Canvas, can_focus=True):
             head = f"{which}: {first + 1:,} to {min(total, first + page):,} of {total:,}{order}"
             if view == "plot":
                 size = (max(8, cells - 9), max(4, rows - 4))
-                return Shown(state, words=[f"{part}: {total:,} points"], plot=samples.plot(one.data, test, size))
+                return Shown(
+                    state,
+                    words=[
+                        f"{part}: {total:,} points"
+                        + (f", {samples.MOST_POINTS:,} of them" if total > samples.MOST_POINTS else "")
+                    ],
+                    plot=samples.plot(one.data, test, size),
+                )
             if not total:
                 return Shown(state, words=[f"{which}: no samples"])
             if view == "rows":
@@ -389,5 +403,7 @@ def _preview(one: Any, texts: dict[str, str], epoch: int, size: tuple[int, int],
     if len(one.facts.shape) != 3:
         return Shown(state, words=[words])
     count = pictures.per_row(cells, size[0])
-    before, after, numbers = samples.seen_by_network(one, train[:count], size, seed, epoch, moved, texts["data.normalise"])
+    before, after, numbers = samples.seen_by_network(
+        one, train[samples.mixture(len(train))[:count]], size, seed, epoch, moved, texts["data.normalise"]
+    )
     return Shown(state, before, after, [f"{words}; the network in epoch {epoch + 1}: {numbers}"])
