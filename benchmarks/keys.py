@@ -80,6 +80,8 @@ def measure(options: Namespace) -> Iterator[dict[str, str]]:
             viewer.close()
             for name in (*SETS, "rows"):
                 launch.cancel(paths, name)
+                while jobs.working(paths, name) > 0:
+                    time.sleep(0.02)
     assert set(SETS) <= set(going), going
     for what, delays in (("alone", alone), (f"beside three downloads, verifying and decoding ({len(going)} going)", busy)):
         yield {

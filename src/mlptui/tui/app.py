@@ -1,6 +1,7 @@
 """The viewer: seven areas, and what is true for all of them."""
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -46,6 +47,8 @@ from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 
 NICE = 10
+SETTLED = 1.0  # seconds after which the start is over
+SWITCH = 0.001  # seconds after which a background thread gives way to the one that answers keys (Python's own: 0.005)
 NOTICE_SECONDS = 6.0
 LOAD_INTERVAL = 2.0
 DEFAULT_THEME = "ansi-dark"
@@ -108,6 +111,7 @@ class MlptuiApp(App[int]):
         loop = asyncio.get_running_loop()
         self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
         _be_nice()
+        sys.setswitchinterval(SWITCH)
         for name in ("watch", "runs", "commands", "devices", "load", "settings", "sets", "open", "samples", "jobs"):
             self.background[name] = Background(name, loop)
         if self.is_headless is False:
@@ -116,6 +120,10 @@ class MlptuiApp(App[int]):
         self._started_up = True
         self.set_keymap(self.desk.keymap)
         self.set_interval(1.0, self._look_around)
+        if (
+            not self.is_headless
+        ):  # what is there after the start stays; a collector that looks through it costs 100 ms of a key
+            self.set_timer(SETTLED, gc.freeze)
         self.set_interval(LOAD_INTERVAL, self._read_load)
         self._find_live_runs()
         self._read_gpus()
