@@ -163,7 +163,7 @@ def test_any_text_is_a_network_or_one_architecture_error(text: str) -> None:
         ("nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))", "mlp 784-256-10"),
         ("nn.Sequential(nn.LazyLinear(256), nn.Tanh(), nn.Dropout(0.5), nn.Linear(256, 10))", "mlp ?-256-10"),
         ("nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU())", "convnet, 2 layers"),
-        ("nn.Embedding(4, 2)", "Embedding, 1 layers"),
+        ("nn.Embedding(4, 2)", "Embedding, 1 layer"),
     ],
 )
 def test_a_network_is_labelled_in_a_few_words(text: str, words: str) -> None:

@@ -4,22 +4,26 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from mlptui.core.architecture.blocks import BLOCKS
 from mlptui.core.architecture.printer import describe
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 from mlptui.core.errors import MlptuiError
 from mlptui.core.text import count, size
+from mlptui.engine import blocks, foreign
+from mlptui.engine.foreign import ForeignError, one_line
 
 
 class BuildError(MlptuiError):
     """The architecture is well-formed but cannot be built or does not fit its input; names the layer."""
 
 
-def build(tree: Layer) -> nn.Module:
+def build(tree: Layer, made: dict[int, nn.Module] | None = None) -> nn.Module:
     """The module, with torch's own initialisation from the present random state. Tied layers are one object.
 
+    `made` has the modules of layers by their identity: those in it are used as they are, new ones are put there.
     Raises BuildError.
     """
-    made: dict[int, nn.Module] = {}
+    made = {} if made is None else made
 
     def module(layer: Layer, path: str) -> nn.Module:
         if id(layer) not in made:
@@ -28,18 +32,20 @@ def build(tree: Layer) -> nn.Module:
 
     def one(layer: Layer, path: str) -> nn.Module:
         try:
-            if layer.kind != SEQUENTIAL:
-                result = getattr(nn, layer.kind)(**dict(layer.arguments))
+            if layer.reference:
+                return foreign.make(layer.kind, dict(layer.arguments))
+            if not layer.container:
+                result = getattr(blocks if layer.kind in BLOCKS else nn, layer.kind)(**dict(layer.arguments))
                 assert isinstance(result, nn.Module)
                 return result
-            sequential = nn.Sequential()
+            sequential = nn.Sequential() if layer.kind == SEQUENTIAL else blocks.MySequential()
             for name, child in layer.children:
                 sequential.add_module(name, module(child, f"{path}.{name}" if path else name))
             return sequential
-        except BuildError:
+        except (BuildError, ForeignError):
             raise
         except Exception as error:  # torch's constructors raise seven types, AssertionError and ZeroDivisionError too
-            raise BuildError(f"layer {path or 'network'}, {describe(layer)}: {first_line(error)}") from None
+            raise BuildError(f"layer {path or 'network'}, {describe(layer)}: {one_line(error)}") from None
 
     return module(tree, "")
 
@@ -49,6 +55,8 @@ def check_fits(tree: Layer, free: int | None, shape: tuple[int, ...]) -> None:
 
     `shape` is that of a batch of images, by which lazy layers get theirs.
     """
+    if tree.reference:  # foreign code is not run twice
+        return
     with torch.device("meta"):
         sketch = build(tree)
         if any(layer.kind.startswith("Lazy") for _, layer in tree.walk()):
@@ -87,7 +95,7 @@ def probe(model: nn.Module, inputs: torch.Tensor, outputs: int, what: str = "") 
     except Exception as error:
         name, shape = where[-1] if where else ("", shape_of(inputs))
         faulty = dict(model.named_modules()).get(name, model)
-        raise BuildError(f"layer {name or 'network'}, {short(faulty)}, got {shape}: {first_line(error)}") from None
+        raise BuildError(f"layer {name or 'network'}, {short(faulty)}, got {shape}: {one_line(error)}") from None
     finally:
         model.train(was_training)
         for hook in hooks:
@@ -108,10 +116,6 @@ def shape_of(value: object) -> str:
 def short(module: nn.Module) -> str:
     text = repr(module).partition("\n")[0]
     return text if len(text) <= 80 else type(module).__name__
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
 
 
 def parameter_count(model: nn.Module) -> int:

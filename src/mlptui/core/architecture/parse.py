@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import NoReturn
 
-from mlptui.core.architecture.layers import LAYERS
-from mlptui.core.architecture.tree import SEQUENTIAL, Layer, Value
+from mlptui.core.architecture import known
+from mlptui.core.architecture.blocks import FUNCTIONS
+from mlptui.core.architecture.tree import CONTAINERS, SEQUENTIAL, Layer, Value
 from mlptui.core.errors import ArchitectureError
 
 MAX_TEXT = 65_536
@@ -35,14 +36,20 @@ OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Pow: operator.pow,
 }
 ALLOWED = (
-    "allowed are nn.Sequential, the layers of torch.nn, numbers and arithmetic, strings, tuples, "
+    "allowed are nn.Sequential, the layers of torch.nn and of d2l, numbers and arithmetic, strings, tuples, "
     "names bound above, OrderedDict([...]) and repetition over range()"
 )
 
 
-def parse(text: str) -> Layer:
-    """The network that `text` describes: its last line, an expression or an assignment.
+REFERENCE = re.compile(r"((?:torchvision|[^\n\0:()\"'=]*\.py):([A-Za-z_][A-Za-z0-9_]*))\s*(?:\((.*)\))?\s*", re.S)
 
+REFERENCE_BEGUN = re.compile(r"(?:torchvision|[^\n\0:()\"'=]*\.py):")
+
+
+def parse(text: str) -> Layer:
+    """The network that `text` describes: its last line, an expression or an assignment; or a reference to one.
+
+    `nets.py:MLP(hidden=256)` is a class or function in a person's own file, `torchvision:resnet18` one of torchvision's.
     Raises ArchitectureError, with line and column, for everything but the calls, literals, names, arithmetic and
     repetition that the architecture language knows.
     """
@@ -50,11 +57,28 @@ def parse(text: str) -> Layer:
         raise ArchitectureError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
+        begin = len(text) - len(text.lstrip())
+        if named := REFERENCE.fullmatch(text, begin):
+            return _Reader().reference(text, named)
+        if elsewhere := REFERENCE_BEGUN.match(text, begin):
+            raise ArchitectureError("after the colon comes a class or function, as in nets.py:MLP", 1, elsewhere.end() + 1)
         return _Reader().network(_syntax_tree(text))
     except _RefusedError as refused:
         raise ArchitectureError(str(refused), *_place(text, refused.node)) from None
     except RecursionError:
         raise ArchitectureError("the text is too deeply nested") from None
+
+
+def named_arguments(text: str) -> tuple[tuple[str, Value], ...]:
+    """The values of `a=1, b=(2, 3)`. Raises ArchitectureError."""
+    call = f"f({text})"
+    try:
+        match _syntax_tree(call).body:
+            case [ast.Expr(value=ast.Call(args=[], keywords=given))]:
+                return _Reader().named_values(given)
+    except _RefusedError as refused:
+        raise ArchitectureError(str(refused)) from None
+    raise ArchitectureError(f"write name=value: {_short(text)!r}")
 
 
 class _RefusedError(Exception):
@@ -79,6 +103,28 @@ class _Reader:
             _refuse(module.body[-1], "the last line must be a layer, and it is not")
         _check_extent(result, module.body[-1])
         return result
+
+    def reference(self, text: str, named: re.Match[str]) -> Layer:
+        """A network elsewhere; its arguments are literals with their names, or none."""
+        blank = " " * len(named[1])  # the call stands where it was typed, so that places in complaints are right
+        start = named.start(1)
+        module = _syntax_tree(text[:start] + ("f" + blank[1:] if named[3] is not None else blank) + text[named.end(1) :])
+        if named[3] is None:
+            return Layer(named[1].strip())
+        match module.body:
+            case [ast.Expr(value=ast.Call(args=[], keywords=given))]:
+                return Layer(named[1].strip(), self.named_values(given))
+        raise ArchitectureError(f"arguments of {_short(named[1])} need their names, as in (hidden=256)")
+
+    def named_values(self, given: list[ast.keyword]) -> tuple[tuple[str, Value], ...]:
+        values: dict[str, Value] = {}
+        for keyword in given:
+            if keyword.arg is None:
+                _refuse(keyword.value, "**arguments are not allowed")
+            if keyword.arg in values:
+                _refuse(keyword.value, f"{keyword.arg!r} stands here twice")
+            values[keyword.arg] = self.value(keyword.value)
+        return tuple(values.items())
 
     def statement(self, node: ast.stmt) -> Bound:
         match node:
@@ -106,7 +152,7 @@ class _Reader:
                 if name not in self.names:
                     _refuse(node, _unknown_name(name, list(self.names)))
                 return self.names[name]
-            case ast.Attribute(value=ast.Name("nn"), attr=name) if name in LAYERS or name == SEQUENTIAL:
+            case ast.Attribute(value=ast.Name("nn"), attr=name) if name in known.names():
                 _refuse(node, _unknown_name(name, []))
             case ast.Call():
                 return self.call(node)
@@ -182,10 +228,12 @@ class _Reader:
 
     def call(self, node: ast.Call) -> Layer:
         kind = _called(node.func)
-        if kind == SEQUENTIAL:
-            return self.sequential(node)
-        if kind not in LAYERS:
-            close = _near(kind, [*LAYERS, SEQUENTIAL])
+        if kind in CONTAINERS:
+            return self.container(node, kind)
+        if kind in FUNCTIONS and not (node.args or node.keywords):
+            return self.function(kind)
+        if known.signature(kind) is None:
+            close = _near(kind, known.names())
             _refuse(
                 node.func,
                 f"there is no layer {_short(kind)!r}" + (f"; did you mean {close}?" if close else f"; {ALLOWED}"),
@@ -193,8 +241,9 @@ class _Reader:
         return Layer(kind, self.arguments(node, kind))
 
     def arguments(self, node: ast.Call, kind: str) -> tuple[tuple[str, Value], ...]:
-        declared = [str(row[0]) for row in LAYERS[kind]]
-        required = [str(row[0]) for row in LAYERS[kind] if len(row) == 1]
+        rows = known.signature(kind) or ()
+        declared = [str(row[0]) for row in rows]
+        required = [str(row[0]) for row in rows if len(row) == 1]
         given: dict[str, Value] = {}
         for i, argument in enumerate(node.args):
             if isinstance(argument, ast.Starred):
@@ -223,15 +272,23 @@ class _Reader:
             _refuse(node, f"{kind} needs {' and '.join(missing)}")
         return tuple((name, given[name]) for name in declared if name in given)
 
-    def sequential(self, node: ast.Call) -> Layer:
+    def function(self, name: str) -> Layer:
+        """What one of d2l's functions makes: new layers at each call."""
+        expression = _syntax_tree(FUNCTIONS[name]).body[0]
+        assert isinstance(expression, ast.Expr)
+        return self.layer(expression.value)
+
+    def container(self, node: ast.Call, kind: str) -> Layer:
         if node.keywords:
-            _refuse(node.keywords[0].value, "Sequential takes layers or one OrderedDict, no named arguments")
+            _refuse(node.keywords[0].value, f"{kind} takes layers only, no named arguments")
         match node.args:
-            case [ast.Call(func=ast.Name("OrderedDict") | ast.Attribute(ast.Name("collections"), "OrderedDict")) as ordered]:
+            case [
+                ast.Call(func=ast.Name("OrderedDict") | ast.Attribute(ast.Name("collections"), "OrderedDict")) as ordered
+            ] if kind == SEQUENTIAL:
                 children = self.named_children(ordered)
             case arguments:
                 children = tuple((str(i), child) for i, child in enumerate(self.layers(arguments)))
-        return Layer(SEQUENTIAL, (), children)
+        return Layer(kind, (), children)
 
     def layers(self, nodes: list[ast.expr]) -> Iterator[Layer]:
         for node in nodes:
@@ -360,10 +417,10 @@ def _called(node: ast.expr) -> str:
     _refuse(node, f"only layers can be called; {ALLOWED}")
 
 
-def _unknown_name(name: str, known: list[str]) -> str:
-    if name in LAYERS or name == SEQUENTIAL:
-        return f"{name} needs brackets: nn.{name}(...)"
-    close = _near(name, known)
+def _unknown_name(name: str, bound: list[str]) -> str:
+    if name in known.names():
+        return f"{name} needs brackets: {known.spelled(name)}(...)"
+    close = _near(name, bound)
     return f"nothing is called {_short(name)!r} here" + (f"; did you mean {close}?" if close else "")
 
 

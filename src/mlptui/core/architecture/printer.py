@@ -1,6 +1,7 @@
 """The tree of layers back to text that `parse` reads to the same tree."""
 
-from mlptui.core.architecture.tree import SEQUENTIAL, Layer
+from mlptui.core.architecture.known import signature, spelled
+from mlptui.core.architecture.tree import Layer
 
 WIDTH = 88
 
@@ -25,17 +26,17 @@ def to_text(tree: Layer, width: int = WIDTH) -> str:
 
 
 def describe(layer: Layer) -> str:
-    """One layer without its children: `Linear(784, 256)`."""
-    return f"{layer.kind}({_arguments(layer)})"
+    """One layer without its children: `Linear(784, 256)`; a reference without arguments has no brackets."""
+    return layer.kind if layer.reference and not layer.arguments else f"{layer.kind}({_arguments(layer)})"
 
 
 def _expression(layer: Layer, names: dict[int, str], indent: int, width: int, own: bool = False) -> str:
     if id(layer) in names and not own:
         return names[id(layer)]
-    if layer.kind != SEQUENTIAL:
-        return f"nn.{describe(layer)}"
+    if not layer.container:
+        return describe(layer) if layer.reference else f"{spelled(layer.kind)}({_arguments(layer)})"
     numbered = all(name == str(i) for i, (name, _) in enumerate(layer.children))
-    open_, close = ("nn.Sequential(", ")") if numbered else ("nn.Sequential(OrderedDict([", "]))")
+    open_, close = (f"{spelled(layer.kind)}(", ")") if numbered else (f"{spelled(layer.kind)}(OrderedDict([", "]))")
     inner = indent + 4
     parts = []
     for name, child in layer.children:
@@ -49,22 +50,20 @@ def _expression(layer: Layer, names: dict[int, str], indent: int, width: int, ow
 
 
 def _arguments(layer: Layer) -> str:
-    from mlptui.core.architecture.layers import LAYERS
-
-    declared = [row[0] for row in LAYERS.get(layer.kind, ())]
+    declared = [row[0] for row in signature(layer.kind) or ()]
     shown: list[str] = []
     positional = True
     for i, (name, value) in enumerate(layer.arguments):
         positional = positional and i < len(declared) and declared[i] == name and i < 3 and not isinstance(value, bool)
-        shown.append(_literal(value) if positional else f"{name}={_literal(value)}")
+        shown.append(literal(value) if positional else f"{name}={literal(value)}")
     return ", ".join(shown)
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, tuple):
-        return "(" + ", ".join(_literal(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+        return "(" + ", ".join(literal(v) for v in value) + ("," if len(value) == 1 else "") + ")"
     return repr(value)
 
 

@@ -3,21 +3,33 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlptui.core.text import counted
+
 Value = bool | int | float | str | None | tuple["Value", ...]
 
 SEQUENTIAL = "Sequential"
+CONTAINERS = (SEQUENTIAL, "MySequential")
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One layer of a network. Identity is meaning: the same object in two places is one tied layer.
 
-    `arguments` are as given, with their names; `children` only a Sequential has, each with its name in the state_dict.
+    `arguments` are as given, with their names; `children` only a container has, each with its name in the state_dict.
+    A network that is not written in the language is one leaf, its kind a reference: `nets.py:MLP`, `torchvision:resnet18`.
     """
 
     kind: str
     arguments: tuple[tuple[str, Value], ...] = ()
     children: tuple[tuple[str, "Layer"], ...] = ()
+
+    @property
+    def container(self) -> bool:
+        return self.kind in CONTAINERS
+
+    @property
+    def reference(self) -> bool:
+        return ":" in self.kind
 
     def argument(self, name: str) -> Value:
         return dict(self.arguments).get(name)
@@ -49,7 +61,9 @@ def same(one: Layer, other: Layer) -> bool:
 
 def label(tree: Layer) -> str:
     """A few words for lists: `mlp 784-256-10` for a plain perceptron, else the class and the number of layers."""
-    leaves = [layer for _, layer in tree.walk() if layer.kind != SEQUENTIAL]
+    leaves = [layer for _, layer in tree.walk() if not layer.container]
+    if tree.reference:
+        return tree.kind.rpartition("/")[2]
     linear_kinds = {"Linear", "LazyLinear"}
     linear = [layer for layer in leaves if layer.kind in linear_kinds]
     between = {"Flatten", "Dropout", "Identity", "BatchNorm1d", "LazyBatchNorm1d", "LayerNorm"}
@@ -62,7 +76,7 @@ def label(tree: Layer) -> str:
         ]
         return "mlp " + "-".join(widths) if len(widths) <= 6 else f"mlp {widths[0]}-…-{widths[-1]}"
     convolutional = any(layer.kind.startswith(("Conv", "LazyConv")) for layer in leaves)
-    return f"{'convnet' if convolutional else tree.kind}, {len(leaves)} layers"
+    return f"{'convnet' if convolutional else tree.kind}, {counted(len(leaves), 'layer')}"
 
 
 def parameter_count(tree: Layer) -> int | None:
@@ -82,7 +96,7 @@ def parameter_count(tree: Layer) -> int | None:
 
 _WITHOUT_PARAMETERS = frozenset(
     (
-        "Sequential", "Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "ReLU", "ReLU6",
+        *CONTAINERS, "Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "ReLU", "ReLU6",
         "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Tanh", "Sigmoid", "Softplus", "Softmax", "LogSoftmax",
         "Hardtanh", "Hardswish", "Hardsigmoid", "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool1d",
         "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",

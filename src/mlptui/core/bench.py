@@ -1,0 +1,304 @@
+"""What a viewer asks of its bench and what that answers: plain values, JSON lines between the two processes.
+
+Shapes are of the tensors as they are, batch included, where nothing else is said. A place is the tuple of child names from the
+network down; () is the network itself.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Place = tuple[str, ...]
+Shape = tuple[int, ...]
+MAX_LINE = 1 << 28  # bytes of one message
+
+
+class Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Input(Value):
+    """What goes into the network: the shape of one sample, and the data set that it is from ("": none, random numbers)."""
+
+    shape: Shape = ()
+    data: str = ""
+
+
+# requests
+
+
+class Open(Value):
+    """Another network. With `keep`, weights whose names and shapes still fit are kept; `weights` is a file to take them from."""
+
+    kind: Literal["open"] = "open"
+    text: str
+    seed: int = 0
+    keep: bool = False
+    weights: str = ""
+
+
+class Change(Value):
+    """One step of the builder at a place. `text` is a layer or a name, `to` another place, as the action needs them."""
+
+    kind: Literal["change"] = "change"
+    action: str
+    place: Place
+    text: str = ""
+    to: Place = ()
+
+
+class History(Value):
+    """Undo (-1) or redo (1)."""
+
+    kind: Literal["history"] = "history"
+    by: int
+
+
+class Materialise(Value):
+    """Give lazy layers their sizes."""
+
+    kind: Literal["materialise"] = "materialise"
+    input: Input
+
+
+class Probe(Value):
+    """Shapes and costs of all layers for an input."""
+
+    kind: Literal["probe"] = "probe"
+    input: Input
+
+
+class Look(Value):
+    """All about one layer; with `measure` its time and memory too."""
+
+    kind: Literal["look"] = "look"
+    place: Place
+    input: Input
+    measure: bool = False
+
+
+class Flow(Value):
+    """One sample through the network: numbers as typed, or a sample of the data set, or random ones. `call` is shown in full."""
+
+    kind: Literal["flow"] = "flow"
+    input: Input
+    typed: str = ""
+    sample: int = 0
+    place: Place = ()
+
+
+class Check(Value):
+    """The doctor. `outputs` numbers are wanted a sample (0: not known), for `classes` or a number to predict."""
+
+    kind: Literal["check"] = "check"
+    input: Input
+    outputs: int = 0
+    classes: bool = True
+
+
+class Compare(Value):
+    """The network beside another one."""
+
+    kind: Literal["compare"] = "compare"
+    text: str
+
+
+class Names(Value):
+    """The names of torchvision's models."""
+
+    kind: Literal["names"] = "names"
+
+
+Request = Open | Change | History | Materialise | Probe | Look | Flow | Check | Compare | Names
+
+# answers
+
+
+class Row(Value):
+    """One place of the tree. `total` counts all parameters below it once; `own` those that it holds and no place above it in
+    the list; sizes are bytes of parameters and buffers. `marks` are words: tied, lazy, frozen, plain tensor x, ..."""
+
+    place: Place
+    layer: str
+    arguments: str = ""
+    children: int = 0
+    own: int = 0
+    total: int = 0
+    unknown: int = 0
+    buffers: int = 0
+    size: int = 0
+    device: str = ""
+    dtype: str = ""
+    trainable: str = ""
+    tied_to: Place | None = None
+    marks: tuple[str, ...] = ()
+
+
+class Sheet(Value):
+    """The network as it is now. Without `editable` its code builds it, and the builder cannot change it."""
+
+    kind: Literal["sheet"] = "sheet"
+    text: str
+    label: str
+    rows: tuple[Row, ...]
+    parameters: int = 0
+    trainable: int = 0
+    unknown: int = 0
+    buffers: int = 0
+    size: int = 0
+    editable: bool = True
+    at: Place = ()
+    undo: str = ""
+    redo: str = ""
+    note: str = ""
+    output: tuple[str, ...] = ()
+    watched: tuple[tuple[str, int], ...] = ()
+
+
+class Step(Value):
+    """A call of the builder that would mend something."""
+
+    says: str
+    change: Change
+
+
+class Fault(Value):
+    """Where a sample could not go on, and why."""
+
+    place: Place
+    message: str
+    fixes: tuple[Step, ...] = ()
+
+
+class Passed(Value):
+    """What passed through one place: shapes as texts, multiply-adds, how often it was called."""
+
+    input: str = ""
+    output: str = ""
+    multiply_adds: int = 0
+    calls: int = 0
+
+
+class Shapes(Value):
+    """The probe's answer; `passed` runs beside the sheet's rows. `why` says what could not be probed."""
+
+    kind: Literal["shapes"] = "shapes"
+    input: Input
+    passed: tuple[Passed, ...] = ()
+    multiply_adds: int = 0
+    fault: Fault | None = None
+    why: str = ""
+
+
+class Tensor(Value):
+    """One tensor of a layer."""
+
+    name: str
+    kind: str
+    shape: str
+    count: int | None = None
+    dtype: str = ""
+    trainable: bool = False
+
+
+class Measured(Value):
+    """Seconds of a forward and a backward (medians), bytes of the output and of what is kept for the backward."""
+
+    forward: float
+    backward: float | None
+    output_bytes: int
+    kept_bytes: int
+    repeats: int
+
+
+class Detail(Value):
+    kind: Literal["detail"] = "detail"
+    place: Place
+    layer: str
+    repr: tuple[str, ...] = ()
+    documentation: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    origin: str = ""
+    tensors: tuple[Tensor, ...] = ()
+    arguments: tuple[tuple[str, str, str], ...] = ()
+    measured: Measured | None = None
+    why: str = ""
+
+
+class Passage(Value):
+    """One call of one layer: statistics of its output (None where it has no numbers)."""
+
+    place: Place
+    layer: str
+    shape: str
+    mean: float | None = None
+    deviation: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    zeros: float | None = None
+    bad: int = 0
+
+
+class FlowSheet(Value):
+    """All calls in their order; of the chosen place's last call the numbers, row by row, at most 4,096 of them, `columns` a row."""
+
+    kind: Literal["flow-sheet"] = "flow-sheet"
+    what: str
+    label: str = ""
+    calls: tuple[Passage, ...] = ()
+    place: Place = ()
+    values: tuple[float, ...] = ()
+    columns: int = 0
+    count: int = 0
+    fault: Fault | None = None
+
+
+class Finding(Value):
+    """What is wrong at a place: a sentence, its cause, what to do, and where possible the step that mends it."""
+
+    code: str
+    place: Place
+    says: str
+    cause: str
+    remedy: str
+    fix: Step | None = None
+
+
+class Report(Value):
+    """The doctor's answer; `checked` says what was looked at, `why` what could not be."""
+
+    kind: Literal["report"] = "report"
+    findings: tuple[Finding, ...] = ()
+    checked: str = ""
+    why: str = ""
+
+
+class Compared(Value):
+    """Two networks side by side: (left place, left, right place, right, same) with "" where one has nothing."""
+
+    kind: Literal["compared"] = "compared"
+    label: str
+    parameters: int = 0
+    rows: tuple[tuple[str, str, str, str, bool], ...] = ()
+
+
+class NameList(Value):
+    kind: Literal["name-list"] = "name-list"
+    names: tuple[str, ...] = ()
+
+
+class Refused(Value):
+    """What was asked cannot be done; `line` and `column` where a text is at fault, `output` the last lines that code printed."""
+
+    kind: Literal["refused"] = "refused"
+    message: str
+    line: int = 0
+    column: int = 0
+    cancelled: bool = False
+    output: tuple[str, ...] = ()
+
+
+Answer = Sheet | Shapes | Detail | FlowSheet | Report | Compared | NameList | Refused
+
+REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

@@ -1,0 +1,107 @@
+"""The bench as a process: `python -m mlptui.engine.bench.serve ANSWERS FOLDER`.
+
+Requests come as JSON lines on standard input, answers go to the descriptor ANSWERS; both are pipes to the viewer. The end of
+standard input is the end of the process, and so is the viewer's death. FOLDER keeps the weights for a bench that comes after.
+"""
+
+import ctypes
+import faulthandler
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(words: list[str]) -> None:
+    die_with_parent()
+    answers = int(words[0])
+    os.set_inheritable(answers, False)
+    asked = os.dup(0)  # code that is looked at must find nothing to read on standard input
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    faulthandler.enable()
+    bench = Bench(answers, Path(words[1]))
+    signal.signal(signal.SIGINT, bench.interrupted)
+    threading.Thread(target=bench.listen, args=(asked,), daemon=True).start()
+    bench.work()
+
+
+def die_with_parent() -> None:
+    """On Linux the kernel ends this process when the thread that started it ends; elsewhere the end of the pipe does."""
+    if sys.platform.startswith("linux"):
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent == 1 or os.getppid() != parent:
+            os._exit(0)
+
+
+class Bench:
+    """One thread listens, so that cancelling and ending work at any moment; the main thread answers."""
+
+    def __init__(self, answers: int, folder: Path) -> None:
+        self._answers, self._folder = answers, folder
+        self._queue: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._now = 0
+        self._cancelled: set[int] = set()
+
+    def listen(self, asked: int) -> None:
+        with os.fdopen(asked, "rb") as stream:
+            for line in stream:
+                message = json.loads(line)
+                if "cancel" in message:
+                    self._cancelled.add(message["cancel"])
+                    if self._now == message["cancel"]:
+                        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                else:
+                    self._queue.put((message["id"], message["request"]))
+        os._exit(0)
+
+    def interrupted(self, *_: object) -> None:
+        if self._now in self._cancelled:
+            raise KeyboardInterrupt
+
+    def tell(self, message: bytes) -> None:
+        view = memoryview(message + b"\n")
+        while view:
+            view = view[os.write(self._answers, view) :]
+
+    def work(self) -> None:
+        import torch
+
+        from mlptui.core.bench import ANSWERS, REQUESTS, Refused
+        from mlptui.devices.cpu import usable_threads
+        from mlptui.engine.bench import weights
+        from mlptui.engine.bench.workbench import Workbench
+        from mlptui.store import paths
+
+        torch.set_num_threads(max(1, usable_threads() // 2))  # what trains goes first
+        workbench = Workbench(paths.find())
+        self.tell(json.dumps({"ready": torch.__version__}).encode())
+        while True:
+            number, request = self._queue.get()
+            try:
+                self._now = number
+                answer = Refused(message="cancelled", cancelled=True)
+                if number not in self._cancelled:
+                    answer = workbench.answer(REQUESTS.validate_python(request))
+            except KeyboardInterrupt:  # between the answer and here
+                answer = Refused(message="cancelled", cancelled=True)
+            finally:
+                self._now = 0
+            self.tell(b'{"id":%d,"answer":%s}' % (number, ANSWERS.dump_json(answer)))
+            self._cancelled.discard(number)
+            if answer.kind == "sheet":
+                try:
+                    weights.save(workbench.now.model, self._folder / "weights.safetensors")
+                except Exception as error:
+                    print(f"the weights were not kept: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,54 @@
+"""Weights from one network into another, and to a file and back."""
+
+import os
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from mlptui.core.errors import StorageError
+from mlptui.core.text import counted
+from mlptui.engine.foreign import one_line
+from mlptui.store import atomic
+
+LARGEST = 256 << 20  # bytes of a network whose weights are kept for the case that the bench dies
+
+
+def transplant(old: nn.Module, new: nn.Module) -> str:
+    """Copy every tensor whose name and shape fit; says how many did not."""
+    return _fill(new, {name: t for name, t in old.state_dict().items() if not is_lazy(t)})
+
+
+def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
+    kept = 0
+    own = {name: t for name, t in model.state_dict().items() if not is_lazy(t)}
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name in given and given[name].shape == tensor.shape:
+                tensor.copy_(given[name])
+                kept += 1
+    fresh = len(own) - kept
+    return f"{counted(kept, 'tensor')} kept" + (f", {fresh} drawn anew" if fresh else "")
+
+
+def save(model: nn.Module, file: Path) -> bool:
+    """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError."""
+    tensors = {name: t.detach() for name, t in model.state_dict().items() if not is_lazy(t)}
+    if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
+        atomic.unlink_quietly(file)
+        return False
+    data = safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()})
+    atomic.replace(file, data, durable=False)
+    return True
+
+
+def load(model: nn.Module, file: Path) -> str:
+    """Raises StorageError where the file cannot be read."""
+    try:
+        return _fill(model, safetensors.torch.load(atomic.read_regular(file, 2 * LARGEST + os.sysconf("SC_PAGE_SIZE"))))
+    except FileNotFoundError:
+        return "weights drawn anew"
+    except Exception as error:
+        raise StorageError(f"the kept weights cannot be read: {one_line(error)}") from None

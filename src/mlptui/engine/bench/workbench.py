@@ -1,0 +1,366 @@
+"""The model that a person works on, and the answers to what they ask of it. Serves in a process of its own and in-process."""
+
+import io
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlptui.core import bench
+from mlptui.core.architecture import edit, known
+from mlptui.core.architecture.parse import named_arguments, parse
+from mlptui.core.architecture.printer import describe, literal, to_text
+from mlptui.core.architecture.tree import Layer, label, parameter_count
+from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise, Place, Refused, Request, Sheet, Step
+from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
+from mlptui.core.text import counted, safe
+from mlptui.devices.cpu import CpuReader
+from mlptui.engine import foreign
+from mlptui.engine.bench import weights
+from mlptui.engine.bench.states import State, States
+from mlptui.engine.build import build, check_fits
+from mlptui.engine.doctor.checks import Question
+from mlptui.engine.doctor.examine import examine
+from mlptui.engine.foreign import ForeignError
+from mlptui.engine.inspect import detail, inputs, mend, places
+from mlptui.engine.inspect.compare import compare
+from mlptui.engine.inspect.copies import CopyError, copied
+from mlptui.engine.inspect.flow import flow
+from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, probe
+from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
+from mlptui.store.paths import Paths
+
+SURELY_SMALL = 20_000_000  # parameters that any machine holds; above, memory is looked at first
+KEPT_OUTPUT = 4096  # characters of what code printed
+TWINS = {name: f"{name}Corrected" for name in ("MyLinear", "CenteredLayer", "FixedHiddenMLP")}
+
+
+class Workbench:
+    """Holds one network with its history. `answer` never raises for what a person or their code did wrong."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.states = States()
+        self._seed = 0
+        self._steps = 0
+        self._printed: tuple[str, ...] = ()
+        self._actions: dict[type, Callable[[Any], Answer]] = {
+            bench.Open: self.open,
+            Change: self.change,
+            bench.History: self.history,
+            Materialise: self.materialise,
+            bench.Probe: self.probe,
+            bench.Look: self.look,
+            bench.Flow: self.flow,
+            bench.Check: self.check,
+            Compare: self.compare,
+            bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvision_names())),
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request; Refused with a sentence where there is none, also after KeyboardInterrupt."""
+        with captured() as printed:
+            try:
+                found = self._actions[type(request)](request)
+            except ArchitectureError as error:
+                found = Refused(message=error.message, line=error.line, column=error.column)
+            except ForeignError as error:
+                found = Refused(message=str(error), line=error.line)
+            except MlptuiError as error:
+                found = Refused(message=str(error))
+            except KeyboardInterrupt:
+                found = Refused(message="cancelled", cancelled=True)
+            except MemoryError:
+                found = Refused(message="there is not enough memory for that")
+            except Exception as error:
+                traceback.print_exc()
+                found = Refused(message=f"{type(error).__name__}: {safe(foreign.one_line(error), 300)}")
+        if printed.text and isinstance(found, Sheet | Refused):
+            found = found.model_copy(update={"output": printed.lines()})
+        return found
+
+    @property
+    def now(self) -> State:
+        if self.states.now is None:
+            raise UsageError("there is no network yet; open one first")
+        return self.states.now
+
+    # changing it
+
+    def open(self, request: bench.Open) -> Sheet:
+        tree = parse(request.text)
+        small = parameter_count(tree)
+        if small is None or small > SURELY_SMALL:
+            check_fits(tree, CpuReader().read().memory_available, (PROBE_SIZE, 1))
+        self._seed = request.seed
+        seed_weights(request.seed)
+        made: dict[int, torch.nn.Module] = {}
+        model = build(tree, made)
+        note = ""
+        before = self.states.now
+        if request.weights:
+            note = weights.load(model, Path(request.weights))
+        elif request.keep and before is not None:
+            note = weights.transplant(before.model, model)
+        if before is not None and before.text == request.text and not tree.reference:
+            self.states.now = State(tree, model, made, request.text, before.says, note)
+        else:
+            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note))
+        return self.sheet()
+
+    def change(self, request: Change) -> Sheet:
+        before = self.now
+        if not before.editable:
+            raise edit.EditError(f"{before.tree.kind} is built by its own code; change it there, it is read again when saved")
+        if request.action == "materialise":
+            raise UsageError("materialise asks for an input")
+        tree, place, says = self._changed(before.tree, request)
+        here = {id(layer) for _, layer in tree.walk()}
+        made = {key: module for key, module in before.made.items() if key in here}
+        self._steps += 1
+        torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
+        text = to_text(tree)
+        parse(text)  # the bounds of the language hold for what is built by keys
+        self.states.enter(State(tree, build(tree, made), made, text, says))
+        return self.sheet(place)
+
+    def _changed(self, tree: Layer, request: Change) -> tuple[Layer, Place, str]:
+        place, text = request.place, request.text
+        where = edit.at(tree, place)
+        if request.action in edit.ACTIONS:
+            return *edit.ACTIONS[request.action](tree, place), f"{request.action} {describe(where)}"
+        match request.action:
+            case "add" | "inside":
+                layer = parse(text)
+                return *edit.add(tree, place, layer, request.action == "inside"), f"add {describe(layer)}"
+            case "insert":
+                layer = parse(text)
+                if place:
+                    tree, place = edit.add(tree, place, layer)
+                    return *edit.move(tree, place, -1), f"add {describe(layer)}"
+                tree, _ = edit.add(tree, place, layer)
+                return *edit.move(tree, (str(len(tree.children) - 1),), -1), f"add {describe(layer)}"
+            case "replace":
+                layer = parse(text)
+                return *edit.change(tree, place, layer), f"make it {describe(layer)}"
+            case "arguments":
+                layer = parse(f"{known.spelled(where.kind)}({text})")
+                return *edit.change(tree, place, layer), f"make it {describe(layer)}"
+            case "argument":
+                given = {**dict(where.arguments), **dict(named_arguments(text))}
+                layer = parse(f"{known.spelled(where.kind)}({', '.join(f'{n}={literal(v)}' for n, v in given.items())})")
+                return *edit.change(tree, place, layer), f"set {text}"
+            case "rename":
+                return *edit.rename(tree, place, text), f"rename to {text}"
+            case "tie":
+                return *edit.tie(tree, place, request.to), f"tie {'.'.join(place)} to {'.'.join(request.to)}"
+        raise UsageError(f"the builder cannot {safe(request.action, 40)}")
+
+    def history(self, request: bench.History) -> Sheet:
+        if not self.states.go(request.by):
+            raise UsageError("there is nothing to undo" if request.by < 0 else "there is nothing to redo")
+        return self.sheet()
+
+    def materialise(self, request: Materialise) -> Sheet:
+        """Run a copy once, and take the layers that became sized from it; the text names their sizes from then on."""
+        before = self.now
+        found = places.spots(before.model)
+        lazy = {s.place for s in found if any(mark == "lazy" for mark in places.marks(s, list(s.module._parameters.values()), {}))}
+        if not lazy:
+            raise UsageError("no layer waits for its size")
+        self._steps += 1
+        torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
+        twin = copied(before.model)
+        first = inputs.batch(before.model, request.input, PROBE_SIZE, self.paths)
+        was = twin.training
+        try:
+            with torch.no_grad():
+                twin.eval()(first.inputs)
+        except Exception as error:
+            raise CopyError(f"the input does not pass: {foreign.one_line(error)}") from None
+        twin.train(was)
+        if not before.editable:
+            self.states.enter(State(before.tree, twin, {}, before.text, "materialise", before.note))
+            return self.sheet()
+        modules = {s.place: s.module for s in places.spots(twin)}
+        tree, made = before.tree, dict(before.made)
+        for place in sorted(lazy):
+            if place not in dict(tree.walk()):  # inside of a block that makes its own
+                continue
+            old = edit.at(tree, place)
+            if old.kind.startswith("Lazy"):
+                new = _sized(old, modules[place])
+                made[id(new)] = modules[place]
+                tree = edit.replaced(tree, old, new)
+        here = {id(layer) for _, layer in tree.walk()}
+        made = {key: module for key, module in made.items() if key in here}
+        self.states.enter(State(tree, build(tree, made), made, to_text(tree), "materialise"))
+        return self.sheet()
+
+    def sheet(self, at: Place = ()) -> Sheet:
+        state = self.now
+        rows = places.rows(state.model)
+        total, trainable, unknown = places.parameter_total(state.model)
+        return Sheet(
+            text=state.text,
+            label=label(state.tree),
+            rows=tuple(rows),
+            parameters=total,
+            trainable=trainable,
+            unknown=unknown,
+            buffers=rows[0].buffers,
+            size=rows[0].size,
+            editable=state.editable,
+            at=at,
+            undo=state.says if self.states.past else "",
+            redo=self.states.future[-1].says if self.states.future else "",
+            note=state.note,
+            watched=_watched(state.tree),
+        )
+
+    # looking at it
+
+    def probe(self, request: bench.Probe) -> bench.Shapes:
+        try:
+            first = inputs.batch(self.now.model, request.input, PROBE_SIZE, self.paths)
+            found = probe(self.now.model, first.inputs)
+        except MlptuiError as error:
+            return bench.Shapes(input=request.input, why=str(error))
+        return bench.Shapes(
+            input=request.input,
+            passed=tuple(found.passed),
+            multiply_adds=found.multiply_adds,
+            fault=self._with_fixes(found),
+        )
+
+    def _with_fixes(self, found: Probed) -> Fault | None:
+        if found.fault is None or found.faulty is None:
+            return None
+        here = dict(self.now.tree.walk())
+        steps = mend.fixes(found.faulty) if self.now.editable and found.faulty.place in here else iter(())
+        return found.fault.model_copy(update={"fixes": tuple(steps)})
+
+    def look(self, request: bench.Look) -> bench.Detail:
+        spot = next((s for s in places.spots(self.now.model) if s.place == request.place), None)
+        if spot is None:
+            raise UsageError(f"there is no layer {'.'.join(request.place)}")
+        source, origin = detail.source(spot.module)
+        measured, why = None, ""
+        if request.measure:
+            try:
+                first = inputs.batch(self.now.model, request.input, PROBE_SIZE, self.paths)
+                measured = detail.measure(self.now.model, first.inputs, request.place)
+            except MlptuiError as error:
+                why = str(error)
+        layer = dict(self.now.tree.walk()).get(request.place) if self.now.editable else None
+        return bench.Detail(
+            place=request.place,
+            layer=type(spot.module).__name__,
+            repr=detail.printed(spot.module),
+            documentation=detail.documentation(spot.module),
+            source=source,
+            origin=origin,
+            tensors=detail.tensors(spot.module),
+            arguments=tuple(_arguments(layer)) if layer else (),
+            measured=measured,
+            why=why,
+        )
+
+    def flow(self, request: bench.Flow) -> bench.FlowSheet:
+        model = self.now.model
+        if request.typed:
+            numbers = inputs.typed(request.typed, request.input.shape)
+            return flow(model, numbers, f"typed numbers {list(numbers.shape)}", "", request.place)
+        first = inputs.batch(model, request.input, 1, self.paths, request.sample)
+        return flow(model, first.inputs, first.words, first.label, request.place)
+
+    def check(self, request: bench.Check) -> bench.Report:
+        try:
+            report = examine(self.now.model, request.input, Question(request.outputs, request.classes), self.paths)
+        except MlptuiError as error:
+            return bench.Report(why=str(error))
+        return report.model_copy(update={"findings": tuple(map(self._mendable, report.findings))})
+
+    def _mendable(self, finding: bench.Finding) -> bench.Finding:
+        """The finding with a fix that this network's text allows, or without one."""
+        layer = dict(self.now.tree.walk()).get(finding.place) if self.now.editable else None
+        if layer is None:
+            return finding.model_copy(update={"fix": None})
+        twin = TWINS.get(layer.kind)
+        if finding.fix is None and twin and finding.code in ("no-gradient", "plain-tensor", "mixing"):
+            text = describe(Layer(twin, layer.arguments))
+            change = Change(action="replace", place=finding.place, text=text)
+            return finding.model_copy(update={"fix": Step(says=f"make it {text}", change=change)})
+        return finding
+
+    def compare(self, request: Compare) -> bench.Compared:
+        tree = parse(request.text)
+        with torch.random.fork_rng(devices=[]):
+            seed_weights(self._seed)
+            other = build(tree)
+        return compare(self.now.model, other, label(tree))
+
+
+def _sized(lazy: Layer, module: torch.nn.Module) -> Layer:
+    """`LazyLinear(256)` as `Linear(784, 256)`, by the sizes that its module has got."""
+    kind = type(module).__name__
+    given = dict(lazy.arguments)
+    names = [str(row[0]) for row in known.signature(kind) or ()]
+    required = [str(row[0]) for row in known.signature(kind) or () if len(row) == 1]
+    found = {name: getattr(module, name) for name in required if name not in given}
+    every = {**found, **given}
+    return Layer(kind, tuple((name, every[name]) for name in names if name in every))
+
+
+def _arguments(layer: Layer) -> Iterator[tuple[str, str, str]]:
+    """(name, as given, default) of each argument of a leaf; a required one has no default."""
+    given = dict(layer.arguments)
+    for row in known.signature(layer.kind) or ():
+        name = str(row[0])
+        yield name, literal(given[name]) if name in given else "", literal(row[1]) if len(row) > 1 else ""
+
+
+def _watched(tree: Layer) -> tuple[tuple[str, int], ...]:
+    """The person's file that this network is from, and when it was changed."""
+    where, _, _ = tree.kind.rpartition(":")
+    if not tree.reference or where == foreign.TORCHVISION:
+        return ()
+    file = Path(where).expanduser().absolute()
+    try:
+        return ((str(file), file.stat().st_mtime_ns),)
+    except OSError:
+        return ()
+
+
+class _Kept(io.TextIOBase):
+    """Passes on what is written and keeps the end of it."""
+
+    def __init__(self, onward: Any) -> None:
+        self._onward = onward
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text = (self.text + text)[-KEPT_OUTPUT:] if len(text) < KEPT_OUTPUT else text[-KEPT_OUTPUT:]
+        return int(self._onward.write(text))
+
+    def flush(self) -> None:
+        self._onward.flush()
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(safe(line, 300) for line in self.text.splitlines()[-20:])
+
+
+@contextmanager
+def captured() -> Iterator[_Kept]:
+    """What code prints meanwhile goes where standard error goes, and its end is kept."""
+    kept = _Kept(sys.stderr)
+    before = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = kept
+    try:
+        yield kept
+    finally:
+        sys.stdout, sys.stderr = before

@@ -1,0 +1,387 @@
+"""The doctor's checks: each looks at the evidence for one thing and yields findings, with path, cause and remedy."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from mlptui.core.bench import Change, Finding, Place, Step
+from mlptui.core.text import counted, percent
+from mlptui.engine.doctor.evidence import Evidence
+from mlptui.engine.inspect.places import Spot, plain_tensors
+from mlptui.engine.inspect.probe import described
+
+DEAD = 0.9  # share of units that never fire, from which on a rectifier is called dead
+GROWTH = 1e5  # how much larger or smaller than the first layers' the last layers' activations or gradients may be
+SKIPPED = ("StochasticDepth", "DropPath")  # blocks without a way around them make one and do not call it
+NORMS = (nn.modules.batchnorm._BatchNorm,)
+DROPOUTS = (nn.modules.dropout._DropoutNd,)
+Check = Callable[[Evidence, "Question"], Iterator[Finding]]
+
+
+class Question:
+    """What the network is for: `outputs` numbers a sample (0: not known), classes or a number."""
+
+    def __init__(self, outputs: int = 0, classes: bool = True) -> None:
+        self.outputs, self.classes = outputs, classes
+
+
+def named(place: Place) -> str:
+    return ".".join(place) or "the network"
+
+
+def firsts(evidence: Evidence) -> Iterator[Spot]:
+    """Each module once, at its first place."""
+    return (spot for spot in evidence.spots if spot.place == spot.first)
+
+
+# what can be seen without running
+
+
+def plain(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for spot in firsts(evidence):
+        names = [name for name, _ in plain_tensors(spot.module)]
+        if names:
+            yield Finding(
+                code="plain-tensor",
+                place=spot.place,
+                says=f"{', '.join(names)} of {named(spot.place)} {'is a plain tensor' if len(names) == 1 else 'are plain tensors'}",
+                cause="a tensor set as an attribute is no part of state_dict(), and .to(device) leaves it behind",
+                remedy="register it: self.register_buffer(name, tensor), or nn.Parameter(tensor) if it is to learn",
+            )
+
+
+def frozen(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for spot in firsts(evidence):
+        names = [name for name, p in spot.module.named_parameters(recurse=False) if not p.requires_grad]
+        if names:
+            yield Finding(
+                code="frozen",
+                place=spot.place,
+                says=f"{', '.join(names)} of {named(spot.place)} will not learn",
+                cause="requires_grad is False",
+                remedy="unfreeze it with requires_grad_(True), if it is to learn",
+            )
+
+
+def not_finite(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for spot in firsts(evidence):
+        own = [*spot.module.named_parameters(recurse=False), *spot.module.named_buffers(recurse=False)]
+        for name, tensor in own:
+            if not is_lazy(tensor) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                bad = int((~torch.isfinite(tensor)).sum())
+                yield Finding(
+                    code="not-finite",
+                    place=spot.place,
+                    says=f"{name} of {named(spot.place)} has {counted(bad, 'value')} that are nan or infinite",
+                    cause="they spread to every output and every gradient",
+                    remedy="initialise it anew, or load a checkpoint from before",
+                )
+
+
+def switched_off(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    """Dropout and batch norm that do not do what they seem to."""
+    for spot in firsts(evidence):
+        module, where = spot.module, named(spot.place)
+        if isinstance(module, DROPOUTS) and module.p >= 1:
+            yield Finding(
+                code="dropout",
+                place=spot.place,
+                says=f"{where} leaves out everything",
+                cause=f"p is {module.p:g}: in training nothing passes, and nothing before it learns",
+                remedy="use a p below 1, 0.5 is usual",
+                fix=Step(says="set p to 0.5", change=Change(action="argument", place=spot.place, text="p=0.5")),
+            )
+        if isinstance(module, NORMS) and module.track_running_stats and module.momentum == 0:
+            yield Finding(
+                code="batch-norm",
+                place=spot.place,
+                says=f"{where} never learns its statistics",
+                cause="momentum is 0: in evaluation it still uses mean 0 and variance 1",
+                remedy="use the usual momentum of 0.1",
+                fix=Step(says="set momentum to 0.1", change=Change(action="argument", place=spot.place, text="momentum=0.1")),
+            )
+        if isinstance(module, (*NORMS, *DROPOUTS)) and evidence.twin.training and not module.training:
+            yield Finding(
+                code="mode",
+                place=spot.place,
+                says=f"{where} stays in evaluation mode while the network trains",
+                cause="its own training flag is off",
+                remedy="call train() on the whole network, or leave it if this is meant",
+            )
+
+
+def unfinished(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for place, names in evidence.lazy.items():
+        yield Finding(
+            code="lazy",
+            place=place,
+            says=f"{', '.join(names)} of {named(place)} {'has' if len(names) == 1 else 'have'} no size yet",
+            cause="a lazy layer waits for its first input",
+            remedy="! gives it the size that the input asks for; a run does so by itself",
+        )
+
+
+# what one batch shows
+
+
+def failed(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    if evidence.error:
+        yield Finding(
+            code="fails",
+            place=evidence.at,
+            says=f"a batch does not pass {named(evidence.at)}",
+            cause=evidence.error,
+            remedy="mend this layer or the input first; the rest is not known until then",
+        )
+
+
+def bad_activations(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    if any(not torch.isfinite(p).all() for p in evidence.twin.parameters()):
+        return  # named already
+    first = next((s for s in evidence.spreads if not s.finite), None)
+    if first is not None:
+        yield Finding(
+            code="not-finite",
+            place=first.place,
+            says=f"{named(first.place)} is the first layer that gives nan or infinity",
+            cause="a division by zero, a logarithm of zero, or numbers too large for float32",
+            remedy="look at what comes into it in the data flow",
+        )
+
+
+def no_gradient(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    """Parameters without a gradient: read as .data or detached, or not used at all."""
+    if evidence.error or any(not s.finite for s in evidence.spreads):
+        return
+    for spot in firsts(evidence):
+        if names := _without(spot):
+            yield _ungraded(evidence, spot, names)
+
+
+def _without(spot: Spot) -> list[str]:
+    return [n for n, p in spot.module.named_parameters(recurse=False) if p.requires_grad and p.grad is None]
+
+
+def _ungraded(evidence: Evidence, spot: Spot, names: list[str]) -> Finding:
+    used = evidence.moves(spot.module, names)
+    if used:
+        cause = "the output depends on it, but forward reads .data, detaches it or runs under no_grad"
+        remedy = "use the parameter itself in forward, without .data and detach()"
+    else:
+        cause = "the output does not depend on it" + ("" if spot.place in evidence.called else ": forward never calls it")
+        remedy = "use it in forward, or take it out"
+    return Finding(
+        code="no-gradient" if used else "unused",
+        place=spot.place,
+        says=f"{' and '.join(names)} of {named(spot.place)} get{'s' if len(names) == 1 else ''} no gradient",
+        cause=cause,
+        remedy=remedy,
+    )
+
+
+def unused(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    """Layers without parameters that forward never calls; those with parameters are found by their gradients."""
+    if evidence.error:
+        return
+    for spot in firsts(evidence):
+        if type(spot.module).__name__ in SKIPPED:
+            continue
+        if spot.module._modules or list(spot.module.parameters()) or spot.place in evidence.called:
+            continue
+        if any(spot.place[:i] in evidence.whole for i in range(len(spot.place))):  # part of something unused
+            continue
+        if isinstance(spot.module, nn.Identity | nn.ModuleList | nn.ModuleDict | nn.Sequential):
+            continue
+        yield Finding(
+            code="unused",
+            place=spot.place,
+            says=f"nothing uses {named(spot.place)}",
+            cause="forward never calls it",
+            remedy="use it in forward, or take it out",
+        )
+
+
+def identical(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for spot in firsts(evidence):
+        for name, weight in spot.module.named_parameters(recurse=False):
+            if is_lazy(weight) or weight.dim() < 2 or weight.shape[0] < 2 or weight.grad is None:
+                continue
+            alike = weight.detach().flatten(1)
+            slopes = weight.grad.flatten(1)
+            if bool((alike == alike[0]).all()) and bool(torch.allclose(slopes, slopes[0].expand_as(slopes), 1e-4, 1e-12)):
+                yield Finding(
+                    code="identical",
+                    place=spot.place,
+                    says=f"all {weight.shape[0]} units of {named(spot.place)} are the same",
+                    cause=f"the rows of {name} are equal (rank {int(bool(alike.any()))}) and so are their gradients: "
+                    "they stay equal however long it trains",
+                    remedy="initialise the weight at random",
+                )
+
+
+def dead(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for place, share in evidence.dead.items():
+        if share >= DEAD:
+            yield Finding(
+                code="dead-relu",
+                place=place,
+                says=f"{percent(share)} of the units of {named(place)} are 0 for all {evidence.samples} samples",
+                cause="what comes in is negative; a unit that never fires gets no gradient",
+                remedy="initialise the layer before it anew, lower the learning rate, or use LeakyReLU",
+            )
+
+
+def scales(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    """Activations and gradients that grow or shrink through the depth."""
+    weighted = [s for s in evidence.spreads if s.module._parameters and s.finite and s.size > 0]
+    if len(weighted) >= 3:
+        first, last = _ends([s.size for s in weighted])
+        yield from _scale(last / first, weighted[-1].place, "activation", "activations", "last layers'", "first layers'")
+    slopes = [(s.place, _slope(s.module)) for s in firsts(evidence)]
+    sizes = [(place, size) for place, size in slopes if size is not None]
+    zero_head = bool(weighted) and all(not bool(p.any()) for p in weighted[-1].module._parameters.values() if p is not None)
+    if len(sizes) >= 3 and not zero_head:
+        first, last = _ends([size for _, size in sizes])
+        if first > 0 < last:
+            place = sizes[0][0]
+            yield from _scale(first / last, place, "gradient", "gradients", "first layers'", "last layers'")
+
+
+def _ends(values: list[float]) -> tuple[float, float]:
+    quarter = max(1, len(values) // 4)
+    return max(values[:quarter]), max(values[-quarter:])
+
+
+def _slope(module: nn.Module) -> float | None:
+    found = [p.grad for p in module._parameters.values() if p is not None and p.grad is not None and p.dim() > 1]
+    return max((g.double().square().mean().sqrt().item() for g in found), default=None)
+
+
+def _scale(ratio: float, place: Place, code: str, what: str, these: str, those: str) -> Iterator[Finding]:
+    if not 1 / GROWTH <= ratio <= GROWTH:
+        grows = ratio > 1 or math.isnan(ratio)
+        yield Finding(
+            code=f"{'exploding' if grows else 'vanishing'}-{code}",
+            place=place,
+            says=f"the {these} {what} are {ratio:.0e} times the {those}",
+            cause="each layer multiplies the scale by about the same factor",
+            remedy="use Xavier or Kaiming initialisation, normalisation layers, or other activations",
+        )
+
+
+# what comes out
+
+
+def softmax(evidence: Evidence, question: Question) -> Iterator[Finding]:
+    output = evidence.evaluated
+    if not question.classes or not isinstance(output, torch.Tensor) or output.dim() != 2 or output.shape[1] < 2:
+        return
+    if bool((output >= 0).all()) and bool(torch.allclose(output.sum(1), torch.ones(len(output)), atol=1e-4)):
+        place = evidence.last
+        module = dict((spot.place, spot.module) for spot in evidence.spots).get(place)
+        own = isinstance(module, nn.Softmax)
+        yield Finding(
+            code="softmax",
+            place=place if own else (),
+            says="the outputs are probabilities already",
+            cause="cross-entropy takes the softmax itself; twice, the gradients become small and the loss stays high",
+            remedy="take the softmax away; the class with the largest number stays the same",
+            fix=Step(says="delete the softmax", change=Change(action="delete", place=place)) if own else None,
+        )
+
+
+def output_size(evidence: Evidence, question: Question) -> Iterator[Finding]:
+    n, output = evidence.samples, evidence.evaluated
+    if not question.outputs or evidence.error or (isinstance(output, torch.Tensor) and output.shape == (n, question.outputs)):
+        return
+    what = counted(question.outputs, "class").replace("classs", "classes") if question.classes else "a number to predict"
+    spot = next((s for s in evidence.spots if s.place == evidence.last), None)
+    fix = None
+    wrong_width = isinstance(output, torch.Tensor) and output.dim() == 2
+    if spot and wrong_width and isinstance(spot.module, nn.Linear):
+        change = Change(action="argument", place=spot.place, text=f"out_features={question.outputs}")
+        fix = Step(says=f"set out_features to {question.outputs}", change=change)
+    yield Finding(
+        code="outputs",
+        place=spot.place if spot else (),
+        says=f"the network gives {described(output)} for {n} samples; {what} need [{n}, {question.outputs}]",
+        cause="the last layer does not have the size that the data ask for",
+        remedy=f"give the last layer {question.outputs} outputs",
+        fix=fix,
+    )
+
+
+def random_in_evaluation(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    one, two = evidence.evaluated, evidence.again
+    if isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor) and one.shape == two.shape and not _close(one, two):
+        yield Finding(
+            code="random",
+            place=(),
+            says="the same samples give other outputs each time, in evaluation mode too",
+            cause="something random does not look at self.training, such as F.dropout(x)",
+            remedy="use nn.Dropout, or F.dropout(x, training=self.training)",
+        )
+
+
+def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    whole, part, n = evidence.evaluated, evidence.part, evidence.samples
+    if not isinstance(whole, torch.Tensor) or not isinstance(part, torch.Tensor) or n < 4:
+        return
+    if not _close(whole, evidence.again):
+        return  # random anyway
+    if whole.dim() == 0 or whole.shape[0] != n:
+        yield Finding(
+            code="mixing",
+            place=(),
+            says=f"{n} samples give one output of shape {list(whole.shape)}",
+            cause="forward sums or averages over the batch",
+            remedy="keep the first dimension: sum over the others, as in x.sum(-1)",
+        )
+    elif not _close(whole[: len(part)], part):
+        yield Finding(
+            code="mixing",
+            place=(),
+            says="a sample's output depends on which other samples are in the batch, in evaluation mode too",
+            cause="something averages over the first dimension, as X.mean() or a batch norm without running statistics",
+            remedy="average over the other dimensions: X.mean(-1, keepdim=True)",
+        )
+
+
+def _close(one: torch.Tensor, two: torch.Tensor) -> bool:
+    if one.shape != two.shape:
+        return False
+    scale = one.detach().abs().max().item() if one.numel() else 0.0
+    return bool(torch.allclose(one, two, rtol=1e-3, atol=1e-4 * max(scale, 1e-6), equal_nan=True))
+
+
+def outer(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for place, what in dict(evidence.outer).items():
+        yield Finding(
+            code="broadcast",
+            place=place,
+            says=f"{named(place)} combines every sample with every other one",
+            cause=f"{what}: the shapes only fit by broadcasting",
+            remedy="give both the same shape first, with reshape, squeeze or unsqueeze",
+        )
+
+
+def last_dropout(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    spot = next((s for s in evidence.spots if s.place == evidence.last), None)
+    if spot and isinstance(spot.module, DROPOUTS) and spot.module.p > 0:
+        yield Finding(
+            code="dropout",
+            place=spot.place,
+            says=f"{named(spot.place)} leaves out outputs",
+            cause="it is the last layer: in training a part of the answers is 0",
+            remedy="put it before the last Linear",
+            fix=Step(says="delete it", change=Change(action="delete", place=spot.place)),
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    failed, not_finite, bad_activations, output_size, softmax, no_gradient, unused, frozen, plain, identical, dead, scales,
+    switched_off, last_dropout, mixing, random_in_evaluation, outer, unfinished,
+)  # fmt: skip

@@ -1,0 +1,140 @@
+"""Networks that are not written in the architecture language: a person's own file, and torchvision's models."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from mlptui.core.errors import MlptuiError
+from mlptui.core.text import safe
+
+TORCHVISION = "torchvision"
+
+
+class ForeignError(MlptuiError):
+    """Code from outside that cannot be loaded or does not make a network; names file and line."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def make(kind: str, arguments: dict[str, Any]) -> nn.Module:
+    """The network that a reference names: `nets.py:MLP`, `torchvision:resnet18`. Runs the person's code. Raises ForeignError."""
+    where, _, name = kind.rpartition(":")
+    return of_torchvision(name, arguments) if where == TORCHVISION else of_file(Path(where).expanduser(), name, arguments)
+
+
+def of_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
+    models = _torchvision_models()
+    if name not in models.list_models():
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, models.list_models(), 1)
+        raise ForeignError(f"torchvision has no model {safe(name, 80)!r}" + (f"; did you mean {close[0]}?" if close else ""))
+    if "weights" in arguments or "weights_backbone" in arguments:
+        raise ForeignError("weights are never downloaded here; leave that argument out")
+    backbone = {"weights_backbone": None} if "weights_backbone" in _parameters(models.get_model_builder(name)) else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own defaults
+            made = models.get_model(name, weights=None, **backbone, **arguments)
+    except Exception as error:
+        raise ForeignError(f"torchvision:{name}: {one_line(error)}") from None
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def _parameters(builder: Any) -> set[str]:
+    return set(inspect.signature(inspect.unwrap(builder)).parameters)
+
+
+def torchvision_names() -> list[str]:
+    """Models for pictures that a Sequential's reader would call by name. Raises ForeignError where torchvision is unusable."""
+    return [name for name in _torchvision_models().list_models() if not name.startswith("quantized_")]
+
+
+def _torchvision_models() -> Any:
+    try:
+        from torchvision import models
+    except Exception as error:  # RuntimeError where its build does not match torch's
+        raise ForeignError(f"torchvision cannot be used: {one_line(error)}") from None
+    return models
+
+
+def of_file(file: Path, name: str, arguments: dict[str, Any]) -> nn.Module:
+    """What `name` in a Python file makes: a class is called, so is a function; a network is taken as it is."""
+    module = load(file)
+    thing = getattr(module, name, None)
+    if thing is None:
+        found = sorted(n for n, v in vars(module).items() if _is_candidate(module, v))
+        raise ForeignError(f"{file.name} has no {name}; it has {', '.join(found) or 'no network'}")
+    if isinstance(thing, nn.Module):
+        return thing
+    if not callable(thing):
+        raise ForeignError(f"{name} in {file.name} is a {type(thing).__name__}, not a class or function")
+    try:
+        made = thing(**arguments)
+    except Exception as error:
+        raise _at_line(error, file, f"{name}(...)") from None
+    if not isinstance(made, nn.Module):
+        raise ForeignError(f"{name} in {file.name} made a {type(made).__name__}, not an nn.Module")
+    return made
+
+
+def load(file: Path) -> ModuleType:
+    """The file as a module, run anew each time; modules beside it can be imported."""
+    if not file.is_file():
+        raise ForeignError(f"there is no file {safe(file, 300)}")
+    folder = str(file.absolute().parent)
+    spec = importlib.util.spec_from_file_location(f"_mlptui_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ForeignError(f"{file.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    if folder not in sys.path:
+        sys.path.append(folder)  # last: a random.py beside it must not stand for Python's
+    _forget(Path(folder))
+    try:
+        exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+    except SyntaxError as error:
+        same = error.filename == str(file)
+        where = file.name if same else Path(error.filename or "?").name
+        raise ForeignError(f"{where}, line {error.lineno or 0}: {error.msg}", (error.lineno or 0) if same else 0) from None
+    except (Exception, SystemExit) as error:
+        raise _at_line(error, file, "loading it") from None
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+def _forget(folder: Path) -> None:
+    """Modules of that folder are read anew, as the file itself is."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).parent == folder and not name.startswith("mlptui"):
+            del sys.modules[name]
+
+
+def _at_line(error: BaseException, file: Path, doing: str) -> ForeignError:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    line = frames[-1].lineno or 0 if frames else 0
+    where = f"{file.name}, line {line}" if line else f"{file.name}, {doing}"
+    return ForeignError(f"{where}: {type(error).__name__}: {one_line(error)}", line)
+
+
+def _is_candidate(module: ModuleType, thing: object) -> bool:
+    if inspect.isclass(thing):
+        return issubclass(thing, nn.Module) and thing.__module__ == module.__name__
+    return isinstance(thing, nn.Module)
+
+
+def one_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,0 +1,53 @@
+"""Looking without touching: copies of a network, and random states that are as before."""
+
+import copy
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from mlptui.core.errors import MlptuiError
+from mlptui.core.text import size
+from mlptui.devices.cpu import CpuReader
+from mlptui.engine.foreign import one_line
+
+
+class CopyError(MlptuiError):
+    """A network that cannot be looked at on a copy; says why."""
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy that shares no memory with the model, gradients left out. Raises CopyError."""
+    tensors = [t for t in [*model.parameters(), *model.buffers()] if not is_lazy(t)]
+    needed = sum(t.numel() * t.element_size() for t in tensors)
+    free = CpuReader().read().memory_available
+    if free is not None and 3 * needed > free:
+        raise CopyError(f"looking needs a copy of {size(needed)} and room to work in; {size(free)} are free")
+    try:
+        twin = copy.deepcopy(model)
+    except Exception as error:
+        raise CopyError(f"the network cannot be copied, so it is not run: {one_line(error)}") from None
+    twin.zero_grad(set_to_none=True)
+    return twin
+
+
+@contextmanager
+def same_randomness() -> Iterator[None]:
+    """Every generator that a network may draw from is afterwards as it was."""
+    cpu, python = torch.get_rng_state(), random.getstate()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    numpy = sys.modules.get("numpy")
+    numbers = numpy.random.get_state() if numpy else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(cpu)
+        random.setstate(python)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+        if numpy:
+            numpy.random.set_state(numbers)

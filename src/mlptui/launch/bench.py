@@ -1,0 +1,142 @@
+"""Start a bench as a child of this viewer, and talk to it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from mlptui.core.bench import MAX_LINE
+from mlptui.core.errors import MlptuiError
+from mlptui.launch.process import inherited
+from mlptui.launch.trainer import ENVIRONMENT
+from mlptui.store import atomic
+from mlptui.store.paths import Paths
+
+MODULE = "mlptui.engine.bench.serve"
+LOG_SIZE = 1 << 20  # bytes of output that are kept, in two files of half of it
+CHUNK = 1 << 16
+
+
+class BenchError(MlptuiError):
+    """The bench cannot be started."""
+
+
+def folder_of(paths: Paths, viewer: int) -> Path:
+    """Where one viewer's bench keeps its log and the weights of its network."""
+    return paths.state / "benches" / str(viewer)
+
+
+def sweep(paths: Paths) -> None:
+    """Remove what benches of viewers that are gone left behind."""
+    root = paths.state / "benches"
+    if not root.is_dir():
+        return
+    for folder in root.iterdir():
+        if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists() and Path("/proc/self").exists():
+            atomic.remove_folder_quietly(folder)
+
+
+class BenchProcess:
+    """A running bench. `heard` gets each line that it says, then None when it is gone; both in a thread of this object.
+
+    Start it from a thread that lives as long as the viewer does: the kernel ends the bench with that thread.
+    """
+
+    def __init__(self, paths: Paths, heard: Callable[["BenchProcess", bytes | None], None]) -> None:
+        self.folder = atomic.make_folder(folder_of(paths, os.getpid()))
+        self.log = self.folder / "bench.log"
+        self._heard = heard
+        reading, writing = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", MODULE, str(writing), str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writing,),
+                env={**ENVIRONMENT, **inherited(), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            os.close(reading)
+            raise BenchError(f"the bench cannot be started: {error.strerror}") from None
+        finally:
+            os.close(writing)
+        self.pid = self._process.pid
+        self._lock = threading.Lock()
+        self._drained = threading.Thread(target=self._drain, daemon=True)
+        self._drained.start()
+        threading.Thread(target=self._listen, args=(reading,), daemon=True).start()
+
+    def send(self, line: bytes) -> None:
+        """One message; lost where the bench is gone. May wait while its pipe is full, so not for the event loop."""
+        try:
+            with self._lock:
+                assert self._process.stdin
+                view = memoryview(line + b"\n")
+                while view:
+                    view = view[self._process.stdin.write(view) or 0 :]
+        except (OSError, ValueError):
+            pass
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+    def last_words(self) -> list[str]:
+        """The end of its log."""
+        try:
+            return self.log.read_text(errors="replace").splitlines()[-5:]
+        except OSError:
+            return []
+
+    def _listen(self, reading: int) -> None:
+        rest = bytearray()
+        with os.fdopen(reading, "rb", buffering=0) as stream:
+            while chunk := stream.read(CHUNK):
+                rest += chunk
+                if len(rest) > MAX_LINE:
+                    self.kill()
+                    break
+                if b"\n" in chunk:
+                    *lines, last = bytes(rest).split(b"\n")
+                    rest = bytearray(last)
+                    for line in lines:
+                        self._heard(self, line)
+        code = self._process.wait()
+        self._drained.join(1.0)
+        self.code = code
+        self._heard(self, None)
+
+    def _drain(self) -> None:
+        """Its output into the log; of a flood only the end is kept."""
+        assert self._process.stdout
+        size = 0
+        older = self.log.with_suffix(".old.log")
+        while chunk := self._process.stdout.read(CHUNK):
+            if size > LOG_SIZE // 2:
+                size = 0
+                try:
+                    os.replace(self.log, older)
+                except OSError:
+                    pass
+            try:
+                with self.log.open("ab") as stream:
+                    stream.write(chunk)
+            except OSError:
+                pass
+            size += len(chunk)
+
+    def how(self) -> str:
+        """How it ended, in words."""
+        if self.code < 0:
+            name = signal.Signals(-self.code).name
+            why = {"SIGSEGV": "segmentation fault", "SIGKILL": "killed; out of memory?", "SIGABRT": "aborted"}.get(name, name)
+            return f"{why} ({name})" if why != name else name
+        return f"it left with exit code {self.code}"

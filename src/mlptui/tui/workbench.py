@@ -1,0 +1,247 @@
+"""The viewer's side of its bench: requests one after the other, their limits in time, and a new bench when one dies."""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mlptui.core.bench import ANSWERS, REQUESTS, Answer, Open, Refused, Request, Sheet
+from mlptui.core.text import safe
+from mlptui.launch.bench import BenchError, BenchProcess, sweep
+from mlptui.store.paths import Paths
+from mlptui.tui.background import Background
+
+LIMITS = {"open": 60.0, "names": 60.0, "check": 120.0, "materialise": 60.0}  # seconds by kind of request
+LIMIT, START_LIMIT = 30.0, 90.0
+GRACE = 2.0  # seconds that a cancelled request has to give way before the bench is ended
+RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
+
+Done = Callable[[Answer], None]
+
+
+@dataclass
+class Asked:
+    """A request that waits or runs. Of one `group` only the newest is wanted."""
+
+    number: int
+    request: Request
+    done: Done
+    group: str
+    sent: float = 0.0
+    cancelled: float = 0.0
+    late: bool = False
+
+
+@dataclass
+class Workbench:
+    """Call everything from the event loop; `done` of each request is called there exactly once.
+
+    `state` is one of: off, starting, ready, busy, gone. `changed` is called when it changes, `said` with a sentence for the
+    person. After a death `reopened` gets the network as it came back.
+    """
+
+    paths: Paths
+    changed: Callable[[], None] = lambda: None
+    said: Callable[[str], None] = lambda _: None
+    reopened: Callable[[Sheet], None] = lambda _: None
+    state: str = "off"
+    version: str = ""
+    present: Sheet | None = None
+    seed: int = 0
+    _queue: deque[Asked] = field(default_factory=deque)
+    _running: Asked | None = None
+    _process: BenchProcess | None = None
+    _number: int = 0
+    _begun: float = 0.0
+    _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS))
+    _worker: Background | None = None
+    _writer: Background | None = None
+    _outbox: deque[bytes] = field(default_factory=deque)
+
+    def start(self) -> None:
+        """Start the bench in the background; nothing where it runs already."""
+        if self.state not in ("off", "gone"):
+            return
+        loop = asyncio.get_running_loop()
+        if self._worker is None:
+            self._worker, self._writer = Background("bench", loop), Background("bench writer", loop)
+        self._begun = time.monotonic()
+        self._turn("starting")
+
+        def heard(process: BenchProcess, line: bytes | None) -> None:  # in the bench's thread
+            found = None if line is None else _read(line)
+            try:
+                loop.call_soon_threadsafe(self._heard, process, found)
+            except RuntimeError:  # the viewer has ended
+                process.kill()
+
+        def begin() -> BenchProcess:
+            sweep(self.paths)
+            return BenchProcess(self.paths, heard)
+
+        def begun(process: BenchProcess | None, error: Exception | None) -> None:
+            if process is None:
+                self._turn("gone")
+                self.said(str(error) if isinstance(error, BenchError) else f"the bench cannot be started: {error!r}")
+                self._refuse_all(str(error))
+            self._process = process
+
+        self._worker.submit(begin, begun)
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    def ask(self, request: Request, done: Done, group: str = "") -> None:
+        """Queue a request; an older one of the same group is cancelled. Starts the bench where there is none."""
+        self._number += 1
+        if group:
+            for asked in [a for a in self._queue if a.group == group]:
+                self._queue.remove(asked)
+                asked.done(Refused(message="cancelled", cancelled=True))
+            if self._running and self._running.group == group:
+                self._cancel(self._running)
+        self._queue.append(Asked(self._number, request, done, group))
+        self.start()
+        self._next()
+
+    def cancel(self) -> bool:
+        """Cancel what runs and what waits; False where nothing does."""
+        if not self._running and not self._queue:
+            return False
+        for asked in list(self._queue):
+            asked.done(Refused(message="cancelled", cancelled=True))
+        self._queue.clear()
+        if self._running:
+            self._cancel(self._running)
+        return True
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the present request has taken; 0 where none runs."""
+        return time.monotonic() - self._running.sent if self._running else 0.0
+
+    @property
+    def doing(self) -> str:
+        """What runs, in a word."""
+        return self._running.request.kind if self._running else ""
+
+    def tick(self) -> None:
+        """To be called about every second: ends what takes too long."""
+        now = time.monotonic()
+        if self.state == "starting" and now - self._begun > START_LIMIT and self._process:
+            self.said(f"the bench did not start within {START_LIMIT:.0f} s; its log is {self._process.log}")
+            self._process.kill()
+        asked = self._running
+        if asked is None or self._process is None:
+            return
+        if asked.cancelled and now - asked.cancelled > GRACE:
+            self._process.kill()
+        elif not asked.cancelled and now - asked.sent > LIMITS.get(asked.request.kind, LIMIT):
+            asked.late = True
+            self._cancel(asked)
+
+    # inside
+
+    def _turn(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            self.changed()
+
+    def _post(self, message: bytes) -> None:
+        """Through a thread: a bench that does not read must not hold up the keys."""
+        self._outbox.append(message)
+        self._write()
+
+    def _write(self) -> None:
+        process = self._process
+        if not self._outbox or process is None or self._writer is None:
+            return
+        lines = list(self._outbox)
+        if self._writer.submit(lambda: [process.send(line) for line in lines], lambda *_: self._write()):
+            self._outbox.clear()
+
+    def _next(self) -> None:
+        if self.state != "ready" or self._running or not self._queue:
+            return
+        asked = self._running = self._queue.popleft()
+        asked.sent = time.monotonic()
+        self._post(b'{"id":%d,"request":%s}' % (asked.number, REQUESTS.dump_json(asked.request)))
+        self._turn("busy")
+
+    def _cancel(self, asked: Asked) -> None:
+        if not asked.cancelled:
+            asked.cancelled = time.monotonic()
+            self._post(json.dumps({"cancel": asked.number}).encode())
+
+    def _heard(self, process: BenchProcess, message: tuple[int, Answer] | str | None) -> None:
+        if self._process not in (None, process):
+            return
+        if message is None:
+            self._died(process)
+        elif isinstance(message, str):
+            self._process, self.version = process, message
+            self._turn("ready")
+            self._next()
+        elif self._running and message[0] == self._running.number:
+            asked, self._running = self._running, None
+            self._turn("ready")
+            self._answered(asked, message[1])
+            self._next()
+
+    def _answered(self, asked: Asked, answer: Answer) -> None:
+        if isinstance(answer, Sheet):
+            self.present = answer
+            if isinstance(asked.request, Open):
+                self.seed = asked.request.seed
+        if asked.late and isinstance(answer, Refused):
+            seconds = LIMITS.get(asked.request.kind, LIMIT)
+            answer = answer.model_copy(update={"message": f"it took longer than {seconds:.0f} s and was ended", "cancelled": False})
+        asked.done(answer)
+
+    def _died(self, process: BenchProcess) -> None:
+        """Say what happened, start another one and give it the last network, with its weights where they were kept."""
+        how, last = process.how(), [safe(line, 200) for line in process.last_words()]
+        asked, self._running, self._process = self._running, None, None
+        self._outbox.clear()
+        self._turn("gone")
+        if asked and asked.cancelled:
+            how = "it did not give way" if not asked.late else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
+        self._deaths.append(time.monotonic())
+        again = len(self._deaths) < RESTARTS or self._deaths[-1] - self._deaths[0] > WITHIN
+        if self.present and again:
+            weights = str(process.folder / "weights.safetensors")
+            request = Open(text=self.present.text, seed=self.seed, weights=weights)
+            self._number += 1
+            self._queue.appendleft(Asked(self._number, request, self._reopened, "reopen"))
+        if again:
+            self.start()
+        else:
+            self._refuse_all("the bench died again and again")
+        self.said(f"the bench was ended: {how}" + ("; another one starts" if again else "; b starts another one"))
+        if asked:
+            asked.done(Refused(message=f"the bench was ended: {how}", output=tuple(last)))
+
+    def _reopened(self, answer: Answer) -> None:
+        if isinstance(answer, Sheet):
+            self.reopened(answer)
+        elif isinstance(answer, Refused) and not answer.cancelled:
+            self.said(f"the network did not come back: {answer.message}")
+
+    def _refuse_all(self, why: str) -> None:
+        waiting = list(self._queue)
+        self._queue.clear()
+        for asked in waiting:
+            asked.done(Refused(message=why))
+
+
+def _read(line: bytes) -> tuple[int, Answer] | str:
+    """An answer with the number of its request, or the version of torch of a bench that is ready."""
+    if line.startswith(b'{"ready"'):
+        return str(json.loads(line)["ready"])
+    head, _, body = line.partition(b',"answer":')
+    return int(head.removeprefix(b'{"id":')), ANSWERS.validate_json(body[:-1])
+
+
