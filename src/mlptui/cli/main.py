@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "start a run and follow it",
     "runs": "list, follow and command runs",
     "data": "list and import data sets",
+    "model": "show and check networks, print them as PyTorch scripts",
     "devices": "show the processor and the GPUs",
     "paths": "show where everything lies",
 }

@@ -9,6 +9,8 @@ examples:
   mlptui train                                        the defaults: 784-256-10, SGD 0.1, batch 256, 10 epochs
   mlptui train --optimizer adam --lr 0.001 --epochs 5
   mlptui train --architecture "nn.Sequential(nn.Flatten(), nn.LazyLinear(128), nn.ReLU(), nn.Linear(128, 10))"
+  mlptui train --architecture lenet                   a network by its name; see 'mlptui model list'
+  mlptui train --architecture ~/nets.py:MLP           your own class or function
   mlptui train --recipe my.toml --seed 3              a file, with one knob changed
   mlptui train --detach --json                        start only; prints the run's id
   mlptui train --dry-run                              print the recipe that would run, as TOML
@@ -18,14 +20,20 @@ ctrl+c leaves the run alone; 'mlptui runs follow last' comes back to it.
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from mlptui.core.recipe import fields
-
     parser.epilog = EXAMPLES
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="read the recipe from a TOML file")
     parser.add_argument("--detach", action="store_true", help="start the run and return at once")
     parser.add_argument("--wait", action="store_true", help="say nothing until the run ends; return its exit code")
     parser.add_argument("--dry-run", action="store_true", help="print the recipe and start nothing")
     parser.add_argument("--json", action="store_true", help="machine-readable, one document a line")
+    add_knobs(parser)
+    parser.set_defaults(act=_train)
+
+
+def add_knobs(parser: argparse.ArgumentParser) -> None:
+    """Options for a recipe: a file, and each knob."""
+    from mlptui.core.recipe import fields
+
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="read the recipe from a TOML file")
     knobs = parser.add_argument_group("recipe")
     for field in fields():
         default = f" ({field.default})" if field.default not in ("", None) and field.path != "architecture" else ""
@@ -35,16 +43,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         else:
             shown = "{" + ",".join(field.choices) + "}" if field.choices else field.path.rpartition(".")[2].upper()
             knobs.add_argument(field.option, dest=field.path, default=None, metavar=shown, help=text)
-    parser.set_defaults(act=_train)
 
 
 def recipe_from(options: argparse.Namespace) -> Any:
     """The recipe of file and options. Raises RecipeError with all problems, or UsageError."""
+    from mlptui.core.errors import ArchitectureError
     from mlptui.core.recipe import check, fields, nested
     from mlptui.datasets.settle import complete
     from mlptui.store import paths
     from mlptui.store.recipes import read_values
 
+    if options.architecture is not None:
+        from mlptui.cli.model import network
+
+        try:
+            options.architecture = network(options.architecture)[0]
+        except ArchitectureError:
+            pass  # told with all other problems of the recipe
     values: dict[str, Any] = read_values(options.recipe) if options.recipe else {}
     given = nested({f.path: getattr(options, f.path) for f in fields() if getattr(options, f.path) is not None})
     for name, value in given.items():

@@ -28,7 +28,7 @@ class Input(Value):
 
 
 class Open(Value):
-    """Another network. With `keep`, weights whose names and shapes still fit are kept; `weights` is a file to take them from."""
+    """Another network. With `keep`, weights whose names and shapes still fit stay; `weights` is a file to take them from."""
 
     kind: Literal["open"] = "open"
     text: str
@@ -78,7 +78,7 @@ class Look(Value):
 
 
 class Flow(Value):
-    """One sample through the network: numbers as typed, or a sample of the data set, or random ones. `call` is shown in full."""
+    """One sample through the network: typed numbers, or a sample of the data set, or random ones. `place` is shown in full."""
 
     kind: Literal["flow"] = "flow"
     input: Input
@@ -240,7 +240,7 @@ class Passage(Value):
 
 
 class FlowSheet(Value):
-    """All calls in their order; of the chosen place's last call the numbers, row by row, at most 4,096 of them, `columns` a row."""
+    """All calls in their order; of the chosen place's last call at most 4,096 numbers, row by row, `columns` a row."""
 
     kind: Literal["flow-sheet"] = "flow-sheet"
     what: str
@@ -288,7 +288,7 @@ class NameList(Value):
 
 
 class Refused(Value):
-    """What was asked cannot be done; `line` and `column` where a text is at fault, `output` the last lines that code printed."""
+    """What was asked cannot be done; `line` and `column` where a text is at fault, `output` the last that code printed."""
 
     kind: Literal["refused"] = "refused"
     message: str

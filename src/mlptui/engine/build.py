@@ -1,5 +1,7 @@
 """The tree of layers as a torch module."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
@@ -17,10 +19,11 @@ class BuildError(MlptuiError):
     """The architecture is well-formed but cannot be built or does not fit its input; names the layer."""
 
 
-def build(tree: Layer, made: dict[int, nn.Module] | None = None) -> nn.Module:
+def build(tree: Layer, made: dict[int, nn.Module] | None = None, kept: Path | None = None) -> nn.Module:
     """The module, with torch's own initialisation from the present random state. Tied layers are one object.
 
     `made` has the modules of layers by their identity: those in it are used as they are, new ones are put there.
+    `kept` is a folder with a copy of the person's own file, where the network is from one.
     Raises BuildError.
     """
     made = {} if made is None else made
@@ -33,7 +36,7 @@ def build(tree: Layer, made: dict[int, nn.Module] | None = None) -> nn.Module:
     def one(layer: Layer, path: str) -> nn.Module:
         try:
             if layer.reference:
-                return foreign.make(layer.kind, dict(layer.arguments))
+                return foreign.make(layer.kind, dict(layer.arguments), kept)
             if not layer.container:
                 result = getattr(blocks if layer.kind in BLOCKS else nn, layer.kind)(**dict(layer.arguments))
                 assert isinstance(result, nn.Module)

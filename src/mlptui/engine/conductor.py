@@ -73,7 +73,7 @@ class Conductor:
         moved = Augmentation(recipe.data.shift, recipe.data.flip, recipe.data.crop)
         augment = Augmenter(moved, recipe.seed) if moved else None
         seed_weights(recipe.seed)
-        model = build.build(tree)
+        model = build.build(tree, kept=self.recorder.run.source)
         first = torch.from_numpy(splits.train.inputs[splits.train.chosen[:2]])
         build.probe(model, normalise(first), facts.outputs, "a number to predict" if facts.regression else "")
         model.to(self.device)

@@ -25,10 +25,17 @@ class ForeignError(MlptuiError):
         self.line = line
 
 
-def make(kind: str, arguments: dict[str, Any]) -> nn.Module:
-    """The network that a reference names: `nets.py:MLP`, `torchvision:resnet18`. Runs the person's code. Raises ForeignError."""
+def make(kind: str, arguments: dict[str, Any], kept: Path | None = None) -> nn.Module:
+    """The network that a reference names: `nets.py:MLP`, `torchvision:resnet18`. Runs the person's code.
+
+    `kept` is a folder with a copy of the file, which then stands for it. Raises ForeignError.
+    """
     where, _, name = kind.rpartition(":")
-    return of_torchvision(name, arguments) if where == TORCHVISION else of_file(Path(where).expanduser(), name, arguments)
+    if where == TORCHVISION:
+        return of_torchvision(name, arguments)
+    file = Path(where).expanduser()
+    copy = kept / file.name if kept else None
+    return of_file(copy if copy and copy.is_file() else file, name, arguments, file.absolute().parent)
 
 
 def of_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -68,9 +75,9 @@ def _torchvision_models() -> Any:
     return models
 
 
-def of_file(file: Path, name: str, arguments: dict[str, Any]) -> nn.Module:
+def of_file(file: Path, name: str, arguments: dict[str, Any], folder: Path) -> nn.Module:
     """What `name` in a Python file makes: a class is called, so is a function; a network is taken as it is."""
-    module = load(file)
+    module = load(file, folder)
     thing = getattr(module, name, None)
     if thing is None:
         found = sorted(n for n, v in vars(module).items() if _is_candidate(module, v))
@@ -81,27 +88,34 @@ def of_file(file: Path, name: str, arguments: dict[str, Any]) -> nn.Module:
         raise ForeignError(f"{name} in {file.name} is a {type(thing).__name__}, not a class or function")
     try:
         made = thing(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _at_line(error, file, f"{name}(...)") from None
     if not isinstance(made, nn.Module):
         raise ForeignError(f"{name} in {file.name} made a {type(made).__name__}, not an nn.Module")
     return made
 
 
-def load(file: Path) -> ModuleType:
-    """The file as a module, run anew each time; modules beside it can be imported."""
+_folders: set[str] = set()  # of files that were loaded, in sys.path for what lies beside them
+
+
+def load(file: Path, beside: Path) -> ModuleType:
+    """The file as a module, run anew each time; modules in the folder `beside` can be imported."""
     if not file.is_file():
         raise ForeignError(f"there is no file {safe(file, 300)}")
-    folder = str(file.absolute().parent)
+    folder = str(beside)
     spec = importlib.util.spec_from_file_location(f"_mlptui_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise ForeignError(f"{file.name} is not a Python file")
+    for other in _folders - {folder}:
+        _forget(Path(other))
+        sys.path[:] = [entry for entry in sys.path if entry != other]
+    _forget(Path(folder))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     if folder not in sys.path:
+        _folders.add(folder)
         sys.path.append(folder)  # last: a random.py beside it must not stand for Python's
-    _forget(Path(folder))
     try:
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
     except SyntaxError as error:
@@ -127,7 +141,9 @@ def _at_line(error: BaseException, file: Path, doing: str) -> ForeignError:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     line = frames[-1].lineno or 0 if frames else 0
     where = f"{file.name}, line {line}" if line else f"{file.name}, {doing}"
-    return ForeignError(f"{where}: {type(error).__name__}: {one_line(error)}", line)
+    words = one_line(error)
+    kind = type(error).__name__
+    return ForeignError(f"{where}: {words if words.startswith(kind) else f'{kind}: {words}'}", line)
 
 
 def _is_candidate(module: ModuleType, thing: object) -> bool:
@@ -137,4 +153,10 @@ def _is_candidate(module: ModuleType, thing: object) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+    """What an exception says, in one line; with its type where it says too little alone."""
+    try:
+        words = str(error).strip().partition("\n")[0][:300]
+    except Exception:
+        words = ""
+    plain = isinstance(error, RuntimeError | ValueError | TypeError | MlptuiError | OSError) and words
+    return words if plain else f"{type(error).__name__}: {words}" if words else type(error).__name__

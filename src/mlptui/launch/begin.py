@@ -1,16 +1,21 @@
 """Begin a new run, or go on with a dead one."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from mlptui.core.architecture.parse import parse
-from mlptui.core.architecture.tree import label
-from mlptui.core.errors import RunError
+from mlptui.core.architecture.tree import Layer, label
+from mlptui.core.errors import RunError, StorageError
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
+from mlptui.core.text import safe
 from mlptui.launch import trainer
-from mlptui.store import rundir
+from mlptui.store import atomic, rundir
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
+
+MAX_SOURCE = 4 << 20  # bytes of a Python file
 
 
 def default_name(recipe: Recipe) -> str:
@@ -23,8 +28,22 @@ def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str]) -> tuple
 
     `recipe` must be settled (data set named). Raises StorageError or RunError with one sentence.
     """
-    run = rundir.create(paths, recipe, recipe.name or default_name(recipe), label(parse(recipe.architecture)))
+    tree = parse(recipe.architecture)
+    run = rundir.create(paths, recipe, recipe.name or default_name(recipe), label(tree), source=_source(tree))
     return run, trainer.start(run, environment)
+
+
+def _source(tree: Layer) -> tuple[str, bytes] | None:
+    """The person's own file that a network is from: the run keeps a copy, so that it goes on as it began."""
+    where, _, _ = tree.kind.rpartition(":")
+    if not tree.reference or not where.endswith(".py"):
+        return None
+    file = Path(os.path.expanduser(where))
+    try:
+        return file.name, atomic.read_regular(file, MAX_SOURCE)
+    except (OSError, StorageError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        raise RunError(f"{safe(file, 300)} cannot be read: {reason}") from None
 
 
 def resume(run: Run, environment: Mapping[str, str]) -> int:

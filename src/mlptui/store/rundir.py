@@ -56,6 +56,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def source(self) -> Path:
+        """Where a copy of the person's own file lies, if the network is from one."""
+        return self.folder / "source"
+
+    @property
     def log_file(self) -> Path:
         return self.folder / "logs" / "rank-0.log"
 
@@ -89,8 +94,12 @@ class Run:
         return [safe(line, 400) for line in text.splitlines()[-lines:]]
 
 
-def create(paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None) -> Run:
+def create(
+    paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None, source: tuple[str, bytes] | None = None
+) -> Run:
     """A new run's directory with its recipe and first state; it appears whole and durable by one rename.
+
+    `source` is the name and content of the person's own file that makes the network.
 
     Raises StorageError with a sentence.
     """
@@ -107,6 +116,10 @@ def create(paths: Paths, recipe: Recipe, name: str, model: str, now: float | Non
         for part in (made.folder, made.control, made.checkpoints, made.log_file.parent):
             part.mkdir(mode=0o700)
         atomic.write_new(made.recipe_file, recipes.to_toml(recipe).encode())
+        if source:
+            made.source.mkdir(mode=0o700)
+            atomic.write_new(made.source / source[0], source[1])
+            atomic.fsync_folder(made.source)
         states.write(made.state_file, first)
         atomic.fsync_folder(made.folder)
         os.rename(made.folder, run.folder)

@@ -30,6 +30,7 @@ from mlptui.tui.messages import (
     DataChosen,
     DataUseAsked,
     DeviceChosen,
+    NetworkChosen,
     Noticed,
     ResumeAsked,
     RunChosen,
@@ -42,9 +43,11 @@ from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
 from mlptui.tui.screens.modal import HelpScreen
-from mlptui.tui.screens.planned import FilesScreen, ModelScreen, ParamsScreen
+from mlptui.tui.screens.model import ModelScreen
+from mlptui.tui.screens.planned import FilesScreen, ParamsScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
+from mlptui.tui.workbench import Workbench
 
 NICE = 10
 SETTLED = 1.0  # seconds after which the start is over
@@ -69,7 +72,7 @@ class MlptuiApp(App[int]):
     BINDINGS = keys.bindings(keys.APP)
     MODES: ClassVar[dict[str, Any]] = {
         "data": "data",
-        "model": ModelScreen,
+        "model": "model",
         "params": ParamsScreen,
         "train": "train",
         "runs": "runs",
@@ -101,6 +104,11 @@ class MlptuiApp(App[int]):
         self.train_screen = TrainScreen(self.form)
         self.runs_screen = RunsScreen(paths)
         self.install_screen(DataScreen(self.form, self._form_changed), "data")
+        self.model_screen = ModelScreen(self.form)
+        self.workbench = Workbench(
+            paths, self._bench_changed, lambda sentence: self._tell(sentence, bad=True), self.model_screen.reopened
+        )
+        self.install_screen(self.model_screen, "model")
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
         self._notice_timer: Any = None
@@ -125,6 +133,8 @@ class MlptuiApp(App[int]):
         ):  # what is there after the start stays; a collector that looks through it costs 100 ms of a key
             self.set_timer(SETTLED, gc.freeze)
         self.set_interval(LOAD_INTERVAL, self._read_load)
+        if self.preferences.bench == preferences.LAUNCH and not self.is_headless:
+            self.workbench.start()
         self._find_live_runs()
         self._read_gpus()
         self.background["commands"].submit(lambda: rundir.empty_trash(self.paths), lambda *_: None)
@@ -153,8 +163,23 @@ class MlptuiApp(App[int]):
         self.desk.tell(notice, bad)
         self._notice_timer = self.set_timer(NOTICE_SECONDS, lambda: self.desk.tell(""))
 
+    def _bench_changed(self) -> None:
+        """The workbench line's right end: what the bench does, and for how long where that is long."""
+        bench = self.workbench
+        seconds = bench.busy_for
+        words = {"off": "", "starting": "bench starts ...", "ready": "bench ready", "gone": "no bench"}.get(
+            bench.state, "bench ready"
+        )
+        if bench.state == "busy" and seconds > 1:
+            words = f"bench: {bench.doing} {seconds:.0f} s, esc cancels"
+        if words != self.desk.state:
+            self.desk.state = words
+            self._refresh_bars()
+
     def _look_around(self) -> None:
         process.reap()
+        self.workbench.tick()
+        self._bench_changed()
         if terminal.terminal_is_gone(sys.__stderr__.fileno() if sys.__stderr__ else 2) and not self.is_headless:
             self.exit(return_code=129)
 
@@ -214,6 +239,10 @@ class MlptuiApp(App[int]):
         self._form_changed()
         self.train_screen.show_form()
         self._tell(f"the next run trains on {message.name}; 4 sets it up, r there starts it")
+
+    def on_network_chosen(self, message: NetworkChosen) -> None:
+        self.form.set("architecture", message.text)
+        self.train_screen.form.check()
 
     def on_sets_found(self, message: SetsFound) -> None:
         found = {name: DataSet(*facts) for name, facts in message.sets.items()}
@@ -355,6 +384,7 @@ class MlptuiApp(App[int]):
         print(f"mlptui: the viewer ended on an internal error; runs go on. The traceback is in {log}", file=sys.__stderr__)
 
     def on_unmount(self) -> None:
+        self.workbench.stop()
         for place in self.desk.removed:
             rundir.discard(place)
 

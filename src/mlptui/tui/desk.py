@@ -13,6 +13,7 @@ from mlptui.tui import keys
 from mlptui.tui.background import Background
 from mlptui.tui.keys import Key
 from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.workbench import Workbench
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Host(Protocol):
     paths: Paths
     preferences: Settings
     bytes_sent: int
+    workbench: Workbench
 
 
 def host(widget: Any) -> Host:

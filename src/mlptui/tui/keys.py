@@ -29,6 +29,7 @@ def readable(keys: str) -> str:
     names = {
         "question_mark": "?", "full_stop": ".", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/",
         "space": "space", "enter": "enter", "escape": "esc", "left": "←", "right": "→", "up": "↑", "down": "↓",
+        "exclamation_mark": "!", "less_than_sign": "<", "greater_than_sign": ">", "colon": ":",
     }  # fmt: skip
     return names.get(first, first)
 
@@ -86,6 +87,68 @@ LOOK = [
     Key("look.right", "right,l", "turn(1)", "Next", "the next sample, column or choice", shown="→ l"),
     *MOVES,
 ]
+FLOW = [
+    Key(
+        "flow.next",
+        "right_square_bracket",
+        "ask('next_sample')",
+        "Next sample",
+        "the flow of the next one; [ before",
+        shown="[ ]",
+    ),
+    Key(
+        "flow.before", "left_square_bracket", "ask('sample_before')", "Sample before", "the flow of the one before", shown="["
+    ),
+    Key("flow.numbers", "N", "ask('numbers')", "Numbers", "type the numbers that go through the network"),
+]
+MODEL = [
+    Key("model.add", "a", "ask('add')", "Add", "a layer after this one", footer=True),
+    Key("model.edit", "e", "ask('edit')", "Text", "the network as text, checked as you type", footer=True),
+    Key("model.open", "o", "ask('open')", "Open", "another network: by name, from your own file, torchvision's", footer=True),
+    Key("model.input", "i", "ask('input')", "Input", "the shape of what goes in; empty: the data set's", footer=True),
+    Key("model.doctor", "d", "ask('doctor')", "Doctor", "one batch on a copy: what is wrong with this network", footer=True),
+    Key("model.act", "enter", "enter", "Arguments", "a layer's arguments; a container opens or closes"),
+    Key("model.fix", "f", "ask('fix')", "Fix", "do what is proposed for the fault or finding here"),
+    Key("model.pane", "tab", "ask('pane')", "Beside", "to the panel beside the tree"),
+    Key("model.view", "v", "ask('view')", "View", "the next view beside: layer, source, flow, doctor, text, compare"),
+    Key("model.flow", "F", "ask('flow')", "Flow", "one sample through the network, layer by layer"),
+    Key("model.undo", "u", "ask('undo')", "Undo", "take the last change back"),
+    Key("model.redo", "U,ctrl+r", "ask('redo')", "Redo", "make it again", shown="U"),
+    Key("model.delete", "x", "ask('delete')", "Delete", "take this layer out; u brings it back"),
+    Key("model.up", "K,shift+up", "ask('up')", "Move up", "before the layer above", shown="K"),
+    Key("model.down", "J,shift+down", "ask('down')", "Move down", "behind the layer below", shown="J"),
+    Key("model.out", "less_than_sign", "ask('out')", "Move out", "out of its container", shown="<"),
+    Key("model.in", "greater_than_sign", "ask('in')", "Move in", "into the container before it", shown=">"),
+    Key("model.inside", "A", "ask('inside')", "Add inside", "a layer at the end of this container"),
+    Key("model.wrap", "w", "ask('wrap')", "Wrap", "put a Sequential around it"),
+    Key("model.duplicate", "c", "ask('duplicate')", "Copy", "a copy after it, with weights of its own"),
+    Key("model.rename", "n", "ask('rename')", "Rename", "its name in the state_dict"),
+    Key("model.mark", "space", "ask('mark')", "Mark", "the layer that another one is tied to"),
+    Key("model.tie", "t", "ask('tie')", "Tie", "the marked layer stands here too: one set of weights"),
+    Key("model.untie", "T", "ask('untie')", "Untie", "weights of its own again"),
+    Key("model.materialise", "exclamation_mark", "ask('materialise')", "Sizes", "give lazy layers their sizes", shown="!"),
+    *FLOW,
+    Key("model.compare", "m", "ask('compare')", "Compare", "another network beside this one"),
+    Key("model.filter", "slash", "ask('filter')", "Filter", "only layers that match, with what holds them"),
+    Key("model.jump", "colon", "ask('jump')", "Go to", "a layer by its path, as net[0][1] or 0.block 1", shown=":"),
+    Key("model.depth", "z", "ask('depth')", "Depth", "open one level deeper, then all, then one"),
+    Key("model.bench", "b", "ask('bench')", "Bench", "start the bench anew"),
+    Key("model.clear", "escape", "ask('clear')", "Clear", "cancel what runs; then clear filter and mark", shown="esc"),
+    Key("model.close", "left,h", "fold(True)", "Close", "close the container, or go up to it", shown="← h"),
+    Key("model.into", "right,l", "fold(False)", "Open it", "open the container, or go into it", shown="→ l"),
+    *MOVES,
+]  # fmt: skip
+PANE = [
+    Key("pane.view", "space,v", "ask('view')", "View", "the next view: layer, source, flow, ...", footer=True, shown="space"),
+    Key("pane.act", "enter", "ask('enter')", "Go", "to the layer of this finding, or to the tree", footer=True),
+    Key("pane.fix", "f", "ask('fix')", "Fix", "do what is proposed", footer=True),
+    Key("pane.undo", "u", "ask('undo')", "Undo", "take the last change back", footer=True),
+    Key("pane.back", "escape,tab", "ask('back')", "Back", "back to the tree", footer=True, shown="esc"),
+    *FLOW,
+    Key("pane.doctor", "d", "ask('doctor')", "Doctor", "examine the network"),
+    Key("pane.redo", "U", "ask('redo')", "Redo", "make it again"),
+    *MOVES,
+]  # fmt: skip
 FORM = [
     Key("form.start", "r", "start", "Run", "start a run with these knobs", footer=True),
     Key("form.edit", "enter,e", "edit", "Edit", "type a value; enter keeps it, escape does not", footer=True, shown="enter"),
@@ -127,6 +190,8 @@ TABLE: dict[str, list[Key]] = {
     "Devices": DEVICES,
     "Data, the list": DATA,
     "Data, a set": LOOK,
+    "Model, the tree": MODEL,
+    "Model, beside": PANE,
 }
 
 

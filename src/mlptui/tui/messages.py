@@ -59,6 +59,13 @@ class SetsFound(Message):
 
 
 @dataclass
+class NetworkChosen(Message):
+    """The network on the bench changed; it is what the next run trains."""
+
+    text: str
+
+
+@dataclass
 class DataChosen(Message):
     """The form's data set or model changed."""
 

@@ -94,6 +94,14 @@ class Workbench:
         if self._process:
             self._process.kill()
 
+    def restart(self) -> None:
+        """End it; what it had comes back in a new one."""
+        if self._process and self.state in ("ready", "busy", "starting"):
+            self._deaths.clear()
+            self._process.kill()
+        else:
+            self.start()
+
     def ask(self, request: Request, done: Done, group: str = "") -> None:
         """Queue a request; an older one of the same group is cancelled. Starts the bench where there is none."""
         self._number += 1
@@ -160,7 +168,12 @@ class Workbench:
         if not self._outbox or process is None or self._writer is None:
             return
         lines = list(self._outbox)
-        if self._writer.submit(lambda: [process.send(line) for line in lines], lambda *_: self._write()):
+
+        def send() -> None:
+            for line in lines:
+                process.send(line)
+
+        if self._writer.submit(send, lambda *_: self._write()):
             self._outbox.clear()
 
     def _next(self) -> None:
@@ -198,7 +211,9 @@ class Workbench:
                 self.seed = asked.request.seed
         if asked.late and isinstance(answer, Refused):
             seconds = LIMITS.get(asked.request.kind, LIMIT)
-            answer = answer.model_copy(update={"message": f"it took longer than {seconds:.0f} s and was ended", "cancelled": False})
+            answer = answer.model_copy(
+                update={"message": f"it took longer than {seconds:.0f} s and was ended", "cancelled": False}
+            )
         asked.done(answer)
 
     def _died(self, process: BenchProcess) -> None:
@@ -208,7 +223,11 @@ class Workbench:
         self._outbox.clear()
         self._turn("gone")
         if asked and asked.cancelled:
-            how = "it did not give way" if not asked.late else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
+            how = (
+                "it did not give way"
+                if not asked.late
+                else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
+            )
         self._deaths.append(time.monotonic())
         again = len(self._deaths) < RESTARTS or self._deaths[-1] - self._deaths[0] > WITHIN
         if self.present and again:
@@ -243,5 +262,3 @@ def _read(line: bytes) -> tuple[int, Answer] | str:
         return str(json.loads(line)["ready"])
     head, _, body = line.partition(b',"answer":')
     return int(head.removeprefix(b'{"id":')), ANSWERS.validate_json(body[:-1])
-
-

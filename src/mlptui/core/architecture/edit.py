@@ -9,6 +9,7 @@ from collections.abc import Callable
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 from mlptui.core.errors import UsageError
 
+MAX_NAME = 128
 Place = tuple[str, ...]
 Result = tuple[Layer, Place]
 Children = tuple[tuple[str, Layer], ...]
@@ -58,6 +59,8 @@ def copied(layer: Layer) -> Layer:
 def add(tree: Layer, place: Place, layer: Layer, inside: bool = False) -> Result:
     """`layer` after the place; inside of it, at its end, where that is asked for or it is the whole network."""
     here = at(tree, place)
+    if layer.reference:
+        raise EditError(f"{layer.kind} is built by its own code; it cannot stand inside of another network")
     if inside or not place:
         if not here.container:
             if place:
@@ -74,6 +77,16 @@ def add(tree: Layer, place: Place, layer: Layer, inside: bool = False) -> Result
     children.insert(index + 1, ("", layer))
     new = _with(parent, children)
     return replaced(tree, parent, new), (*place[:-1], new.children[index + 1][0])
+
+
+def add_before(tree: Layer, place: Place, layer: Layer) -> Result:
+    """`layer` before the place; as the first of all where that is the whole network."""
+    tree, here = add(tree, place, layer)
+    parent, index = _parent(tree, here)
+    children = list(parent.children)
+    children.insert(index - 1 if place else 0, children.pop(index))
+    new = _with(parent, children)
+    return replaced(tree, parent, new), (*here[:-1], new.children[index - 1 if place else 0][0])
 
 
 def delete(tree: Layer, place: Place) -> Result:
@@ -145,8 +158,8 @@ def wrap(tree: Layer, place: Place) -> Result:
 
 def rename(tree: Layer, place: Place, name: str) -> Result:
     """Its name in the state_dict."""
-    if not name or "." in name or not name.isprintable():
-        raise EditError("a name is printable and has no dots")
+    if not name or "." in name or not name.isprintable() or len(name) > MAX_NAME:
+        raise EditError(f"a name is printable, has no dots and at most {MAX_NAME} characters")
     parent, index = _parent(tree, place)
     if parent.kind != SEQUENTIAL:
         raise EditError(f"{parent.kind} numbers its layers; only a Sequential names them")
@@ -161,7 +174,9 @@ def tie(tree: Layer, place: Place, to: Place) -> Result:
     """The layer at `to` stands at `place` too: one set of weights, used twice."""
     here, other = at(tree, place), at(tree, to)
     if here is other:
-        raise EditError("these two are one layer already" if place != to else "a layer is tied to another one; mark that first")
+        raise EditError(
+            "these two are one layer already" if place != to else "a layer is tied to another one; mark that first"
+        )
     if not place or not to or any(x is here for _, x in other.walk()) or any(x is other for _, x in here.walk()):
         raise EditError("a layer cannot be tied to what holds it")
     return _put(tree, place, other), place
@@ -170,6 +185,10 @@ def tie(tree: Layer, place: Place, to: Place) -> Result:
 def untie(tree: Layer, place: Place) -> Result:
     """A layer of its own at this place, with the same description."""
     here = at(tree, place)
+    for i in range(1, len(place)):
+        above = at(tree, place[:i])
+        if sum(layer is above for _, layer in tree.walk()) > 1:
+            raise EditError(f"{'.'.join(place[:i])}, which holds it, is tied; untie that first")
     if sum(layer is here for _, layer in tree.walk()) < 2:
         raise EditError("it is not tied to another one")
     return _put(tree, place, copied(here)), place
@@ -178,7 +197,9 @@ def untie(tree: Layer, place: Place) -> Result:
 def change(tree: Layer, place: Place, new: Layer) -> Result:
     """Another layer instead, in all places where the old one stands; a Sequential keeps its children."""
     old = at(tree, place)
-    if old.container and new.container:
+    if new.reference and place:
+        raise EditError(f"{new.kind} is built by its own code; it cannot stand inside of another network")
+    if old.container and new.container and not new.children:
         new = _with(Layer(new.kind, new.arguments, old.children), list(old.children))
     return replaced(tree, old, new), place
 
@@ -207,7 +228,7 @@ def _with(parent: Layer, children: list[tuple[str, Layer]]) -> Layer:
         taken = {name for name, _ in children}
         named = []
         for i, (name, child) in enumerate(children):
-            free = next(str(n) for n in [i, *range(len(children) + 1)] if str(n) not in taken) if not name else name
+            free = name or next(str(n) for n in [i, *range(len(children) + 1)] if str(n) not in taken)
             taken.add(free)
             named.append((free, child))
     return Layer(parent.kind, parent.arguments, tuple(named))

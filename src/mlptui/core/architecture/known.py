@@ -24,6 +24,7 @@ def spelled(kind: str) -> str:
 
 # What a builder offers first, in the order of use.
 USUAL = (
-    "Linear", "ReLU", "Flatten", "Dropout", "BatchNorm1d", "Conv2d", "MaxPool2d", "BatchNorm2d", "AdaptiveAvgPool2d", "LazyLinear",
-    "LazyConv2d", "Tanh", "Sigmoid", "GELU", "LeakyReLU", "LayerNorm", "Softmax", "Unflatten", "Embedding", "Identity", SEQUENTIAL,
+    "Linear", "ReLU", "Flatten", "Dropout", "BatchNorm1d", "Conv2d", "MaxPool2d", "BatchNorm2d", "AdaptiveAvgPool2d",
+    "LazyLinear", "LazyConv2d", "Tanh", "Sigmoid", "GELU", "LeakyReLU", "LayerNorm", "Softmax", "Unflatten", "Embedding",
+    "Identity", SEQUENTIAL,
 )  # fmt: skip

@@ -8,6 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from itertools import islice
 from typing import NoReturn
 
@@ -41,7 +42,7 @@ ALLOWED = (
 )
 
 
-REFERENCE = re.compile(r"((?:torchvision|[^\n\0:()\"'=]*\.py):([A-Za-z_][A-Za-z0-9_]*))\s*(?:\((.*)\))?\s*", re.S)
+REFERENCE = re.compile(r"((?:torchvision|[^\n\0:()\"'=]*\.py):([A-Za-z_][A-Za-z0-9_]*))(?:\s*\((.*)\))?", re.S)
 
 REFERENCE_BEGUN = re.compile(r"(?:torchvision|[^\n\0:()\"'=]*\.py):")
 
@@ -58,10 +59,12 @@ def parse(text: str) -> Layer:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         begin = len(text) - len(text.lstrip())
-        if named := REFERENCE.fullmatch(text, begin):
+        if named := REFERENCE.fullmatch(text, begin, len(text.rstrip())):
             return _Reader().reference(text, named)
         if elsewhere := REFERENCE_BEGUN.match(text, begin):
-            raise ArchitectureError("after the colon comes a class or function, as in nets.py:MLP", 1, elsewhere.end() + 1)
+            before = text[: elsewhere.end()]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            raise ArchitectureError("after the colon comes a class or function, as in nets.py:MLP", line, column)
         return _Reader().network(_syntax_tree(text))
     except _RefusedError as refused:
         raise ArchitectureError(str(refused), *_place(text, refused.node)) from None
@@ -71,6 +74,8 @@ def parse(text: str) -> Layer:
 
 def named_arguments(text: str) -> tuple[tuple[str, Value], ...]:
     """The values of `a=1, b=(2, 3)`. Raises ArchitectureError."""
+    if len(text) > MAX_TEXT:
+        raise ArchitectureError("this is too long for the arguments of a layer")
     call = f"f({text})"
     try:
         match _syntax_tree(call).body:
@@ -78,6 +83,8 @@ def named_arguments(text: str) -> tuple[tuple[str, Value], ...]:
                 return _Reader().named_values(given)
     except _RefusedError as refused:
         raise ArchitectureError(str(refused)) from None
+    except RecursionError:
+        raise ArchitectureError("the text is too deeply nested") from None
     raise ArchitectureError(f"write name=value: {_short(text)!r}")
 
 
@@ -106,6 +113,8 @@ class _Reader:
 
     def reference(self, text: str, named: re.Match[str]) -> Layer:
         """A network elsewhere; its arguments are literals with their names, or none."""
+        if not named[1].isprintable():
+            raise ArchitectureError(f"a path has printable characters only: {_short(named[1])}")
         blank = " " * len(named[1])  # the call stands where it was typed, so that places in complaints are right
         start = named.start(1)
         module = _syntax_tree(text[:start] + ("f" + blank[1:] if named[3] is not None else blank) + text[named.end(1) :])
@@ -274,9 +283,7 @@ class _Reader:
 
     def function(self, name: str) -> Layer:
         """What one of d2l's functions makes: new layers at each call."""
-        expression = _syntax_tree(FUNCTIONS[name]).body[0]
-        assert isinstance(expression, ast.Expr)
-        return self.layer(expression.value)
+        return self.layer(_function(name))
 
     def container(self, node: ast.Call, kind: str) -> Layer:
         if node.keywords:
@@ -373,6 +380,13 @@ def _syntax_tree(text: str) -> ast.Module:
         ) from None
     except (ValueError, RecursionError, MemoryError):
         raise ArchitectureError("the text is too deeply nested or holds characters that cannot be read") from None
+
+
+@cache
+def _function(name: str) -> ast.expr:
+    expression = _syntax_tree(FUNCTIONS[name]).body[0]
+    assert isinstance(expression, ast.Expr)
+    return expression.value
 
 
 def _margin(text: str, line: int) -> int:

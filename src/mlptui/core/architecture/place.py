@@ -6,7 +6,7 @@ _STEP = re.compile(r"""\[\s*(?:(-?\d{1,6})|"([^"\]]*)"|'([^'\]]*)')\s*\]|\.([^.\
 
 
 def steps(text: str) -> list[str | int] | None:
-    """Names, and numbers for `[1]`, which counts children; None where the text is no path. The network's own name is a step."""
+    """Names, and numbers for `[1]`, which counts children; the network's own name is a step. None where it is no path."""
     found: list[str | int] = []
     text = text.strip()
     position = 0

@@ -7,7 +7,7 @@ FASHION, FOUR, EIGHT, TWENTY = (1, 28, 28), (4,), (8,), (20,)
 
 @dataclass(frozen=True)
 class Network:
-    """One network: its architecture, the shape of a sample that it takes, and what it shows. `flaw` names what is wrong with it."""
+    """One network: its architecture, the shape of a sample that it takes, what it shows, and what is wrong with it."""
 
     text: str
     input: tuple[int, ...]

@@ -74,7 +74,7 @@ class Bench:
     def work(self) -> None:
         import torch
 
-        from mlptui.core.bench import ANSWERS, REQUESTS, Refused
+        from mlptui.core.bench import ANSWERS, REQUESTS, Answer, Refused, Sheet
         from mlptui.devices.cpu import usable_threads
         from mlptui.engine.bench import weights
         from mlptui.engine.bench.workbench import Workbench
@@ -87,16 +87,20 @@ class Bench:
             number, request = self._queue.get()
             try:
                 self._now = number
-                answer = Refused(message="cancelled", cancelled=True)
+                answer: Answer = Refused(message="cancelled", cancelled=True)
                 if number not in self._cancelled:
                     answer = workbench.answer(REQUESTS.validate_python(request))
             except KeyboardInterrupt:  # between the answer and here
                 answer = Refused(message="cancelled", cancelled=True)
             finally:
                 self._now = 0
-            self.tell(b'{"id":%d,"answer":%s}' % (number, ANSWERS.dump_json(answer)))
+            try:
+                told = ANSWERS.dump_json(answer)
+            except ValueError:  # names with half a character in them
+                told = ANSWERS.dump_json(Refused(message="the network has names that cannot be written down"))
+            self.tell(b'{"id":%d,"answer":%s}' % (number, told))
             self._cancelled.discard(number)
-            if answer.kind == "sheet":
+            if isinstance(answer, Sheet):
                 try:
                     weights.save(workbench.now.model, self._folder / "weights.safetensors")
                 except Exception as error:

@@ -15,9 +15,9 @@ from mlptui.core.architecture import edit, known
 from mlptui.core.architecture.parse import named_arguments, parse
 from mlptui.core.architecture.printer import describe, literal, to_text
 from mlptui.core.architecture.tree import Layer, label, parameter_count
-from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise, Place, Refused, Request, Sheet, Step
+from mlptui.core.bench import Answer, Change, Compare, Fault, Materialise, Place, Refused, Request, Sheet, Step
 from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
-from mlptui.core.text import counted, safe
+from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign
 from mlptui.engine.bench import weights
@@ -76,7 +76,7 @@ class Workbench:
                 found = Refused(message="cancelled", cancelled=True)
             except MemoryError:
                 found = Refused(message="there is not enough memory for that")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 found = Refused(message=f"{type(error).__name__}: {safe(foreign.one_line(error), 300)}")
         if printed.text and isinstance(found, Sheet | Refused):
@@ -93,14 +93,11 @@ class Workbench:
 
     def open(self, request: bench.Open) -> Sheet:
         tree = parse(request.text)
-        small = parameter_count(tree)
-        if small is None or small > SURELY_SMALL:
-            check_fits(tree, CpuReader().read().memory_available, (PROBE_SIZE, 1))
-        self._seed = request.seed
+        check_memory(tree)
         seed_weights(request.seed)
         made: dict[int, torch.nn.Module] = {}
         model = build(tree, made)
-        note = ""
+        self._seed, note = request.seed, ""
         before = self.states.now
         if request.weights:
             note = weights.load(model, Path(request.weights))
@@ -125,6 +122,7 @@ class Workbench:
         torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
         text = to_text(tree)
         parse(text)  # the bounds of the language hold for what is built by keys
+        check_memory(tree)
         self.states.enter(State(tree, build(tree, made), made, text, says))
         return self.sheet(place)
 
@@ -139,11 +137,7 @@ class Workbench:
                 return *edit.add(tree, place, layer, request.action == "inside"), f"add {describe(layer)}"
             case "insert":
                 layer = parse(text)
-                if place:
-                    tree, place = edit.add(tree, place, layer)
-                    return *edit.move(tree, place, -1), f"add {describe(layer)}"
-                tree, _ = edit.add(tree, place, layer)
-                return *edit.move(tree, (str(len(tree.children) - 1),), -1), f"add {describe(layer)}"
+                return *edit.add_before(tree, place, layer), f"add {describe(layer)}"
             case "replace":
                 layer = parse(text)
                 return *edit.change(tree, place, layer), f"make it {describe(layer)}"
@@ -169,7 +163,7 @@ class Workbench:
         """Run a copy once, and take the layers that became sized from it; the text names their sizes from then on."""
         before = self.now
         found = places.spots(before.model)
-        lazy = {s.place for s in found if any(mark == "lazy" for mark in places.marks(s, list(s.module._parameters.values()), {}))}
+        lazy = {spot.place for spot in found if places.lazy_names(spot.module)}
         if not lazy:
             raise UsageError("no layer waits for its size")
         self._steps += 1
@@ -204,6 +198,11 @@ class Workbench:
     def sheet(self, at: Place = ()) -> Sheet:
         state = self.now
         rows = places.rows(state.model)
+        if state.editable:  # arguments as they stand in the text are shorter than what a module prints
+            given = {
+                place: describe(layer)[len(layer.kind) + 1 : -1] for place, layer in state.tree.walk() if not layer.container
+            }
+            rows = [r.model_copy(update={"arguments": given[r.place]}) if r.place in given else r for r in rows]
         total, trainable, unknown = places.parameter_total(state.model)
         return Sheet(
             text=state.text,
@@ -264,7 +263,7 @@ class Workbench:
             documentation=detail.documentation(spot.module),
             source=source,
             origin=origin,
-            tensors=detail.tensors(spot.module),
+            tensors=detail.tensors(spot.module, places.registered(self.now.model)),
             arguments=tuple(_arguments(layer)) if layer else (),
             measured=measured,
             why=why,
@@ -273,7 +272,7 @@ class Workbench:
     def flow(self, request: bench.Flow) -> bench.FlowSheet:
         model = self.now.model
         if request.typed:
-            numbers = inputs.typed(request.typed, request.input.shape)
+            numbers = inputs.typed(model, request.typed, request.input.shape)
             return flow(model, numbers, f"typed numbers {list(numbers.shape)}", "", request.place)
         first = inputs.batch(model, request.input, 1, self.paths, request.sample)
         return flow(model, first.inputs, first.words, first.label, request.place)
@@ -287,7 +286,13 @@ class Workbench:
 
     def _mendable(self, finding: bench.Finding) -> bench.Finding:
         """The finding with a fix that this network's text allows, or without one."""
-        layer = dict(self.now.tree.walk()).get(finding.place) if self.now.editable else None
+        if not self.now.editable:
+            return finding.model_copy(update={"fix": None})
+        if finding.code == "mixing":  # it shows at the output only; the one layer that is known for it is named
+            known_for = [place for place, layer in self.now.tree.walk() if layer.kind in TWINS]
+            if len(known_for) == 1:
+                finding = finding.model_copy(update={"place": known_for[0]})
+        layer = dict(self.now.tree.walk()).get(finding.place)
         if layer is None:
             return finding.model_copy(update={"fix": None})
         twin = TWINS.get(layer.kind)
@@ -299,10 +304,18 @@ class Workbench:
 
     def compare(self, request: Compare) -> bench.Compared:
         tree = parse(request.text)
+        check_memory(tree)
         with torch.random.fork_rng(devices=[]):
             seed_weights(self._seed)
             other = build(tree)
         return compare(self.now.model, other, label(tree))
+
+
+def check_memory(tree: Layer) -> None:
+    """Refuse a network that main memory cannot hold, before any of it is allocated. Raises BuildError."""
+    small = parameter_count(tree)
+    if small is None or small > SURELY_SMALL:
+        check_fits(tree, CpuReader().read().memory_available, (PROBE_SIZE, 1))
 
 
 def _sized(lazy: Layer, module: torch.nn.Module) -> Layer:

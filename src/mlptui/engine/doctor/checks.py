@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from mlptui.core.bench import Change, Finding, Place, Step
-from mlptui.core.text import counted, percent
+from mlptui.core.text import counted, safe
 from mlptui.engine.doctor.evidence import Evidence
-from mlptui.engine.inspect.places import Spot, plain_tensors
-from mlptui.engine.inspect.probe import described
+from mlptui.engine.inspect.places import Spot, hidden_modules
 
+MANY = 4
 DEAD = 0.9  # share of units that never fire, from which on a rectifier is called dead
 GROWTH = 1e5  # how much larger or smaller than the first layers' the last layers' activations or gradients may be
 SKIPPED = ("StochasticDepth", "DropPath")  # blocks without a way around them make one and do not call it
@@ -29,7 +29,17 @@ class Question:
 
 
 def named(place: Place) -> str:
-    return ".".join(place) or "the network"
+    return f"layer {safe('.'.join(place), 200)}" if place else "the network"
+
+
+def listed(names: list[str]) -> str:
+    """`weight and bias`; of many the first ones."""
+    shown = [safe(name, 80) for name in names[:MANY]] + (["..."] if len(names) > MANY else [])
+    return " and ".join(shown) if len(shown) < 3 else ", ".join(shown)
+
+
+def one_or(names: list[str], one: str, more: str) -> str:
+    return one if len(names) == 1 else more
 
 
 def firsts(evidence: Evidence) -> Iterator[Spot]:
@@ -42,15 +52,40 @@ def firsts(evidence: Evidence) -> Iterator[Spot]:
 
 def plain(evidence: Evidence, _: Question) -> Iterator[Finding]:
     for spot in firsts(evidence):
-        names = [name for name, _ in plain_tensors(spot.module)]
+        names = evidence.plain.get(spot.place, [])
         if names:
             yield Finding(
                 code="plain-tensor",
                 place=spot.place,
-                says=f"{', '.join(names)} of {named(spot.place)} {'is a plain tensor' if len(names) == 1 else 'are plain tensors'}",
+                says=f"{listed(names)} of {named(spot.place)} {one_or(names, 'is a plain tensor', 'are plain tensors')}",
                 cause="a tensor set as an attribute is no part of state_dict(), and .to(device) leaves it behind",
                 remedy="register it: self.register_buffer(name, tensor), or nn.Parameter(tensor) if it is to learn",
             )
+
+
+def hidden(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    for spot in firsts(evidence):
+        names = [name for name, _ in hidden_modules(spot.module, evidence.known)]
+        if names:
+            yield Finding(
+                code="hidden",
+                place=spot.place,
+                says=f"{listed(names)} of {named(spot.place)} {'is' if len(names) == 1 else 'are'} no part of the network",
+                cause="modules in a plain list or dictionary are not registered: their parameters neither learn nor are saved",
+                remedy="hold them in an nn.ModuleList or nn.ModuleDict",
+            )
+
+
+def nothing_to_learn(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    if not any(p.requires_grad for p in evidence.twin.parameters()):
+        some = any(True for _ in evidence.twin.parameters())
+        yield Finding(
+            code="no-parameters",
+            place=(),
+            says="there is nothing to train",
+            cause="all parameters are frozen" if some else "the network has no parameters",
+            remedy="unfreeze some" if some else "add a layer that learns, such as nn.Linear",
+        )
 
 
 def frozen(evidence: Evidence, _: Question) -> Iterator[Finding]:
@@ -60,7 +95,7 @@ def frozen(evidence: Evidence, _: Question) -> Iterator[Finding]:
             yield Finding(
                 code="frozen",
                 place=spot.place,
-                says=f"{', '.join(names)} of {named(spot.place)} will not learn",
+                says=f"{listed(names)} of {named(spot.place)} will not learn",
                 cause="requires_grad is False",
                 remedy="unfreeze it with requires_grad_(True), if it is to learn",
             )
@@ -68,14 +103,16 @@ def frozen(evidence: Evidence, _: Question) -> Iterator[Finding]:
 
 def not_finite(evidence: Evidence, _: Question) -> Iterator[Finding]:
     for spot in firsts(evidence):
-        own = [*spot.module.named_parameters(recurse=False), *spot.module.named_buffers(recurse=False)]
-        for name, tensor in own:
-            if not is_lazy(tensor) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                bad = int((~torch.isfinite(tensor)).sum())
+        for name, tensor in [*spot.module._parameters.items(), *spot.module._buffers.items()]:
+            if tensor is None or is_lazy(tensor) or not tensor.is_floating_point():
+                continue
+            wrong = ~torch.isfinite(tensor) if isinstance(tensor, nn.Parameter) else tensor.isnan()  # a mask may hold -inf
+            if bool(wrong.any()):
+                bad = int(wrong.sum())
                 yield Finding(
                     code="not-finite",
                     place=spot.place,
-                    says=f"{name} of {named(spot.place)} has {counted(bad, 'value')} that are nan or infinite",
+                    says=f"{counted(bad, 'value')} in {safe(name, 80)} of {named(spot.place)} not finite: nan or infinity",
                     cause="they spread to every output and every gradient",
                     remedy="initialise it anew, or load a checkpoint from before",
                 )
@@ -118,7 +155,7 @@ def unfinished(evidence: Evidence, _: Question) -> Iterator[Finding]:
         yield Finding(
             code="lazy",
             place=place,
-            says=f"{', '.join(names)} of {named(place)} {'has' if len(names) == 1 else 'have'} no size yet",
+            says=f"{listed(names)} of {named(place)} {'has' if len(names) == 1 else 'have'} no size yet",
             cause="a lazy layer waits for its first input",
             remedy="! gives it the size that the input asks for; a run does so by itself",
         )
@@ -142,19 +179,46 @@ def bad_activations(evidence: Evidence, _: Question) -> Iterator[Finding]:
     if any(not torch.isfinite(p).all() for p in evidence.twin.parameters()):
         return  # named already
     first = next((s for s in evidence.spreads if not s.finite), None)
-    if first is not None:
+    place = first.place if first else None
+    if place is None and (evidence.blown or _not_finite(evidence.evaluated)):
+        place = ()
+    if place is not None:
+        mode = "" if first or evidence.blown else ", in evaluation mode only"
         yield Finding(
             code="not-finite",
-            place=first.place,
-            says=f"{named(first.place)} is the first layer that gives nan or infinity",
+            place=place,
+            says=f"{named(place)} is the first that gives nan or infinity{mode}",
             cause="a division by zero, a logarithm of zero, or numbers too large for float32",
             remedy="look at what comes into it in the data flow",
         )
 
 
+def _not_finite(output: object) -> bool:
+    return isinstance(output, torch.Tensor) and output.is_floating_point() and not bool(torch.isfinite(output).all())
+
+
+def bad_gradients(evidence: Evidence, _: Question) -> Iterator[Finding]:
+    """Gradients that are not finite although all that was computed forward is."""
+    if any(not s.finite for s in evidence.spreads) or not evidence.backward:
+        return
+    found = [
+        s
+        for s in firsts(evidence)
+        if any(p.grad is not None and _not_finite(p.grad) for p in s.module._parameters.values() if p is not None)
+    ]
+    if found:
+        yield Finding(
+            code="not-finite",
+            place=found[-1].place,
+            says=f"the gradients of {named(found[-1].place)} are nan or infinite",
+            cause="something behind it has no slope there, such as the root of 0, or a division by nearly 0",
+            remedy="keep away from that point: sqrt(x + 1e-6), clamp(min=1e-6)",
+        )
+
+
 def no_gradient(evidence: Evidence, _: Question) -> Iterator[Finding]:
     """Parameters without a gradient: read as .data or detached, or not used at all."""
-    if evidence.error or any(not s.finite for s in evidence.spreads):
+    if evidence.error or evidence.blown or not evidence.numbers or any(not s.finite for s in evidence.spreads):
         return
     for spot in firsts(evidence):
         if names := _without(spot):
@@ -176,7 +240,7 @@ def _ungraded(evidence: Evidence, spot: Spot, names: list[str]) -> Finding:
     return Finding(
         code="no-gradient" if used else "unused",
         place=spot.place,
-        says=f"{' and '.join(names)} of {named(spot.place)} get{'s' if len(names) == 1 else ''} no gradient",
+        says=f"{listed(names)} of {named(spot.place)} get{'s' if len(names) == 1 else ''} no gradient",
         cause=cause,
         remedy=remedy,
     )
@@ -186,8 +250,13 @@ def unused(evidence: Evidence, _: Question) -> Iterator[Finding]:
     """Layers without parameters that forward never calls; those with parameters are found by their gradients."""
     if evidence.error:
         return
+    told: set[Place] = set()
     for spot in firsts(evidence):
-        if type(spot.module).__name__ in SKIPPED:
+        if type(spot.module).__name__ in SKIPPED or any(spot.place[:i] in told for i in range(len(spot.place))):
+            continue
+        if spot.module._modules and spot.place and not _reached(evidence, spot) and not list(spot.module.parameters()):
+            told.add(spot.place)
+            yield _idle(spot)
             continue
         if spot.module._modules or list(spot.module.parameters()) or spot.place in evidence.called:
             continue
@@ -195,13 +264,21 @@ def unused(evidence: Evidence, _: Question) -> Iterator[Finding]:
             continue
         if isinstance(spot.module, nn.Identity | nn.ModuleList | nn.ModuleDict | nn.Sequential):
             continue
-        yield Finding(
-            code="unused",
-            place=spot.place,
-            says=f"nothing uses {named(spot.place)}",
-            cause="forward never calls it",
-            remedy="use it in forward, or take it out",
-        )
+        yield _idle(spot)
+
+
+def _reached(evidence: Evidence, spot: Spot) -> bool:
+    return any(place[: len(spot.place)] == spot.place for place in evidence.called)
+
+
+def _idle(spot: Spot) -> Finding:
+    return Finding(
+        code="unused",
+        place=spot.place,
+        says=f"nothing uses {named(spot.place)}",
+        cause="forward never calls it",
+        remedy="use it in forward, or take it out",
+    )
 
 
 def identical(evidence: Evidence, _: Question) -> Iterator[Finding]:
@@ -228,8 +305,8 @@ def dead(evidence: Evidence, _: Question) -> Iterator[Finding]:
             yield Finding(
                 code="dead-relu",
                 place=place,
-                says=f"{percent(share)} of the units of {named(place)} are 0 for all {evidence.samples} samples",
-                cause="what comes in is negative; a unit that never fires gets no gradient",
+                says=f"{share:.0%} of the units of {named(place)} are 0 for all {evidence.samples} samples",
+                cause="what comes in is never above 0; a unit that never fires gets no gradient",
                 remedy="initialise the layer before it anew, lower the learning rate, or use LeakyReLU",
             )
 
@@ -279,9 +356,11 @@ def softmax(evidence: Evidence, question: Question) -> Iterator[Finding]:
     output = evidence.evaluated
     if not question.classes or not isinstance(output, torch.Tensor) or output.dim() != 2 or output.shape[1] < 2:
         return
-    if bool((output >= 0).all()) and bool(torch.allclose(output.sum(1), torch.ones(len(output)), atol=1e-4)):
+    if not output.is_floating_point() or output.layout != torch.strided:
+        return
+    if bool((output >= 0).all()) and bool((output.float().sum(1) - 1).abs().max() < 1e-3):
         place = evidence.last
-        module = dict((spot.place, spot.module) for spot in evidence.spots).get(place)
+        module = {spot.place: spot.module for spot in evidence.spots}.get(place)
         own = isinstance(module, nn.Softmax)
         yield Finding(
             code="softmax",
@@ -294,22 +373,52 @@ def softmax(evidence: Evidence, question: Question) -> Iterator[Finding]:
 
 
 def output_size(evidence: Evidence, question: Question) -> Iterator[Finding]:
-    n, output = evidence.samples, evidence.evaluated
-    if not question.outputs or evidence.error or (isinstance(output, torch.Tensor) and output.shape == (n, question.outputs)):
+    n, output, k = evidence.samples, evidence.evaluated, question.outputs
+    if evidence.error:
         return
-    what = counted(question.outputs, "class").replace("classs", "classes") if question.classes else "a number to predict"
-    spot = next((s for s in evidence.spots if s.place == evidence.last), None)
-    fix = None
-    wrong_width = isinstance(output, torch.Tensor) and output.dim() == 2
-    if spot and wrong_width and isinstance(spot.module, nn.Linear):
-        change = Change(action="argument", place=spot.place, text=f"out_features={question.outputs}")
-        fix = Step(says=f"set out_features to {question.outputs}", change=change)
+    if not evidence.numbers:
+        yield Finding(
+            code="outputs",
+            place=(),
+            says=f"forward gives {evidence.raw}, which has no numbers to learn from",
+            cause="a loss needs a tensor of floating point numbers",
+            remedy="return the tensor itself from forward",
+        )
+        return
+    if not k or (evidence.single and isinstance(output, torch.Tensor) and output.shape == (n, k)):
+        return
+    if isinstance(output, torch.Tensor) and output.dim() == 0:
+        return  # mixing says it
+    need = f"{k} classes ask for [{n}, {k}]" if question.classes else f"a number to predict asks for [{n}, 1]"
+    cause, remedy, fix, place = "the last layer does not have the size that the data ask for", "", None, evidence.last
+    spot = next((s for s in evidence.spots if s.place == place), None)
+    if not evidence.single:
+        cause, remedy, place = "forward gives more than one tensor", "return the tensor of outputs alone", ()
+    elif isinstance(output, torch.Tensor) and output.numel() == n * k:
+        cause, remedy, place = "the numbers are right, their shape is not", f"end with .reshape(-1, {k})", ()
+    elif isinstance(output, torch.Tensor) and output.dim() > 2:
+        cause, remedy, place = (
+            "the samples are not flat when they come to the last layer",
+            "put a Flatten before the first Linear",
+            (),
+        )
+    elif evidence.last_output is not evidence.output:
+        place = ()
+    elif (
+        spot
+        and isinstance(spot.module, nn.Linear)
+        and isinstance(output, torch.Tensor)
+        and spot.module.out_features == output.shape[-1]
+    ):
+        remedy = f"give the last layer {counted(k, 'output')}"
+        change = Change(action="argument", place=place, text=f"out_features={k}")
+        fix = Step(says=f"set out_features to {k}", change=change)
     yield Finding(
         code="outputs",
-        place=spot.place if spot else (),
-        says=f"the network gives {described(output)} for {n} samples; {what} need [{n}, {question.outputs}]",
-        cause="the last layer does not have the size that the data ask for",
-        remedy=f"give the last layer {question.outputs} outputs",
+        place=place,
+        says=f"the network gives {evidence.raw} for {n} samples; {need}",
+        cause=cause,
+        remedy=remedy or f"let the network give {counted(k, 'number')} a sample",
         fix=fix,
     )
 
@@ -328,7 +437,7 @@ def random_in_evaluation(evidence: Evidence, _: Question) -> Iterator[Finding]:
 
 def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
     whole, part, n = evidence.evaluated, evidence.part, evidence.samples
-    if not isinstance(whole, torch.Tensor) or not isinstance(part, torch.Tensor) or n < 4:
+    if not isinstance(whole, torch.Tensor) or not isinstance(part, torch.Tensor) or n < 4 or _not_finite(whole):
         return
     if not _close(whole, evidence.again):
         return  # random anyway
@@ -340,7 +449,7 @@ def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
             cause="forward sums or averages over the batch",
             remedy="keep the first dimension: sum over the others, as in x.sum(-1)",
         )
-    elif not _close(whole[: len(part)], part):
+    elif part.dim() and not _close(whole.flip(0)[: len(part)], part):
         yield Finding(
             code="mixing",
             place=(),
@@ -351,10 +460,11 @@ def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
 
 
 def _close(one: torch.Tensor, two: torch.Tensor) -> bool:
-    if one.shape != two.shape:
-        return False
-    scale = one.detach().abs().max().item() if one.numel() else 0.0
-    return bool(torch.allclose(one, two, rtol=1e-3, atol=1e-4 * max(scale, 1e-6), equal_nan=True))
+    if one.shape != two.shape or one.layout != torch.strided:
+        return one.shape == two.shape
+    finite = one.detach()[torch.isfinite(one)]
+    scale = finite.abs().max().item() if finite.numel() else 0.0
+    return bool(torch.allclose(one, two, rtol=1e-4, atol=1e-5 * max(scale, 1e-6), equal_nan=True))
 
 
 def outer(evidence: Evidence, _: Question) -> Iterator[Finding]:
@@ -382,6 +492,6 @@ def last_dropout(evidence: Evidence, _: Question) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    failed, not_finite, bad_activations, output_size, softmax, no_gradient, unused, frozen, plain, identical, dead, scales,
-    switched_off, last_dropout, mixing, random_in_evaluation, outer, unfinished,
+    failed, nothing_to_learn, hidden, not_finite, bad_activations, bad_gradients, output_size, softmax, no_gradient, unused,
+    frozen, plain, identical, dead, scales, switched_off, last_dropout, mixing, random_in_evaluation, outer, unfinished,
 )  # fmt: skip

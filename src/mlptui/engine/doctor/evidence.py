@@ -13,15 +13,17 @@ from mlptui.core.bench import Place
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import copied, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
-from mlptui.engine.inspect.places import Spot, spots
-from mlptui.engine.inspect.probe import Call, Tracer
+from mlptui.engine.inspect.places import Spot, plain_tensors, registered, spots
+from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
 
 aten = torch.ops.aten
 RECTIFIERS = {aten.relu.default, aten.relu_.default, aten.clamp_min.default, aten.threshold.default}
+BOUNDED = {aten.hardtanh.default, aten.hardtanh_.default, aten.clamp.default}  # rectifiers where the lower bound is 0
 ELEMENTWISE = {
     aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor, aten.maximum.default, aten.minimum.default,
     aten.add_.Tensor, aten.sub_.Tensor, aten.mul_.Tensor, aten.div_.Tensor,
 }  # fmt: skip
+PART = 3  # samples: few, so that what is averaged over them differs from the whole batch's
 FEW = 8  # units; of fewer, all may well be 0 by chance
 
 
@@ -50,14 +52,21 @@ class Evidence:
     dead: dict[Place, float] = field(default_factory=dict)
     outer: list[tuple[Place, str]] = field(default_factory=list)
     last: Place = ()
+    last_output: Any = None
     output: Any = None
     evaluated: Any = None
     again: Any = None
     part: Any = None
+    raw: str = ""
+    single: bool = True
+    numbers: bool = True
+    blown: bool = False
     backward: bool = False
     error: str = ""
     at: Place = ()
     lazy: dict[Place, list[str]] = field(default_factory=dict)
+    plain: dict[Place, list[str]] = field(default_factory=dict)
+    known: frozenset[int] = frozenset()
     _trial: tuple[torch.Tensor, ...] = ()
 
     @property
@@ -81,11 +90,11 @@ class Evidence:
                     assert p is not None
                     p.data.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(3)))
                 torch.manual_seed(1)
-                modes = [(m, m.training) for m in self.twin.modules()]
-                output = first_tensor(self.twin.eval()(*self._trial))
+                modes = [(spot.module, spot.module.training) for spot in self.spots]
+                output = first_tensor(in_evaluation(self.twin)(*(t.clone() for t in self._trial)))
                 for m, mode in modes:
                     m.training = mode
-        except Exception:
+        except (Exception, SystemExit):
             return False
         finally:
             with torch.no_grad():
@@ -100,19 +109,26 @@ class _Watch(TorchDispatchMode):
     """Sees operations that are not modules: rectifiers whose units never fire, and outer products by broadcasting."""
 
     def __init__(self, evidence: Evidence, tracer: Tracer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._evidence, self._tracer = evidence, tracer
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         inner = self._tracer.innermost
         place = inner.place if inner else ()
-        if func in RECTIFIERS and isinstance(out, torch.Tensor) and out.dim() > 1 and out.shape[1] >= FEW:
-            self._evidence.dead[place] = max(self._evidence.dead.get(place, 0.0), dead_share(out))
+        rectifies = func in RECTIFIERS or (func in BOUNDED and len(args) > 1 and args[1] == 0)
+        if rectifies and isinstance(out, torch.Tensor) and out.dim() > 1 and out.shape[1] >= FEW:
+            try:
+                self._evidence.dead[place] = max(self._evidence.dead.get(place, 0.0), dead_share(out))
+            except RuntimeError:  # inside of vmap there are no numbers to be had
+                pass
         elif func in ELEMENTWISE and len(args) > 1 and all(isinstance(a, torch.Tensor) for a in args[:2]):
             one, two, n = args[0].shape, args[1].shape, self._evidence.samples
-            if n in one and n in two and out.shape not in (one, two) and list(out.shape).count(n) > max(
-                list(one).count(n), list(two).count(n)
+            if (
+                n in one
+                and n in two
+                and out.shape not in (one, two)
+                and list(out.shape).count(n) > max(list(one).count(n), list(two).count(n))
             ):
                 self._evidence.outer.append((place, f"{list(one)} and {list(two)} gave {list(out.shape)}"))
         return out
@@ -131,21 +147,33 @@ def gather(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor | None,
         twin = copied(model)
         was = {spot.place: spot.module.training for spot in spots(twin)}
         evidence = Evidence(twin, spots(twin), len(inputs), _trial=(inputs,))
-        _forward(evidence, inputs)
+        evidence.known = known = registered(twin)
+        evidence.plain = {
+            spot.place: [name for name, _ in plain_tensors(spot.module, known)]
+            for spot in evidence.spots
+            if not type(spot.module).__module__.startswith(("torch.", "torchvision."))
+        }
+        _forward(evidence, inputs.clone())
         if evidence.error:
             return evidence
-        _backward(evidence, targets, classes, outputs)
-        twin.eval()
+        try:
+            _backward(evidence, targets, classes, outputs)
+        except (Exception, SystemExit) as error:
+            evidence.error = f"the backward pass fails: {one_line(error)}"
+        in_evaluation(twin)
         with torch.no_grad():
             try:
                 torch.manual_seed(1)
-                evidence.evaluated = first_tensor(twin(inputs))
+                raw = twin(inputs.clone())
+                evidence.raw = described(raw)
+                evidence.single = isinstance(raw, torch.Tensor)
+                evidence.evaluated = first_tensor(raw)
                 torch.manual_seed(2)
-                evidence.again = first_tensor(twin(inputs))
-                if len(inputs) > 1:
-                    torch.manual_seed(1)
-                    evidence.part = first_tensor(twin(inputs[: len(inputs) // 2]))
-            except Exception as error:
+                evidence.again = first_tensor(twin(inputs.clone()))
+                torch.manual_seed(1)
+                backwards = inputs.flip(0)[:PART]  # other neighbours, and others before each sample
+                evidence.part = first_tensor(twin(backwards.clone()))
+            except (Exception, SystemExit) as error:
                 evidence.error = f"in evaluation mode: {one_line(error)}"
         for spot in evidence.spots:
             spot.module.training = was[spot.place]
@@ -156,7 +184,7 @@ def _forward(evidence: Evidence, inputs: torch.Tensor) -> None:
     def seen(call: Call) -> None:
         evidence.called.add(call.place)
         if not call.module._modules:
-            evidence.last = call.place
+            evidence.last, evidence.last_output = call.place, call.output
         tensor = first_tensor(call.output)
         if tensor is not None and tensor.numel() and (call.module._parameters or not call.module._modules):
             numbers = tensor.detach().double()
@@ -164,38 +192,39 @@ def _forward(evidence: Evidence, inputs: torch.Tensor) -> None:
                 Spread(call.place, call.module, numbers.square().mean().sqrt().item(), bool(torch.isfinite(numbers).all()))
             )
 
-    if evidence.twin.training is False and not any(spot.module.training for spot in evidence.spots):
-        evidence.twin.train()
+    if not any(spot.module.training for spot in evidence.spots):
+        for spot in evidence.spots:
+            spot.module.training = True
     with Tracer(evidence.twin, seen) as tracer, _Watch(evidence, tracer):
         try:
             evidence.output = evidence.twin(inputs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             stuck = tracer.innermost
-            evidence.error, evidence.at = one_line(error), stuck.place if stuck else ()
+            evidence.error, evidence.at = f"in training mode: {one_line(error)}", stuck.place if stuck else ()
 
 
 def _backward(evidence: Evidence, targets: torch.Tensor | None, classes: bool, outputs: int) -> None:
     """The gradient of the loss that a run would have; where that does not fit, of a random mixture of all outputs."""
     found = list(_floats(evidence.output))
+    evidence.numbers = bool(found)
     if not any(tensor.requires_grad for tensor in found):
         return
     main, n = found[0], evidence.samples
     generator = torch.Generator().manual_seed(0)
-    if outputs and main.shape == (n, outputs):
-        if classes:
-            wanted = targets if targets is not None else torch.randint(0, outputs, (n,), generator=generator)
-            loss = F.cross_entropy(main.float(), wanted)
-        else:
-            loss = F.mse_loss(main.flatten(), targets if targets is not None else torch.randn(n, generator=generator))
+    fits = targets is not None and targets.is_floating_point() != classes
+    if classes and outputs > 1 and main.shape == (n, outputs):
+        wanted = targets if fits and targets is not None else torch.randint(0, outputs, (n,), generator=generator)
+        loss = F.cross_entropy(main.float(), wanted)
+        loss = loss + sum(_mixture(tensor, generator) for tensor in found[1:] if tensor.requires_grad)
+    elif not classes and main.shape == (n, 1):
+        wanted = targets if fits and targets is not None else torch.randn(n, generator=generator)
+        loss = F.mse_loss(main.flatten().float(), wanted.float())
         loss = loss + sum(_mixture(tensor, generator) for tensor in found[1:] if tensor.requires_grad)
     else:
         loss = sum((_mixture(t, generator) for t in found if t.requires_grad), torch.zeros(()))
-    if loss.requires_grad and math.isfinite(loss.item()):
-        try:
-            loss.backward()
-        except Exception as error:
-            evidence.error = f"the backward pass fails: {one_line(error)}"
-            return
+    evidence.blown = not math.isfinite(loss.item())
+    if loss.requires_grad and not evidence.blown:
+        loss.backward()
         evidence.backward = True
 
 
@@ -213,4 +242,5 @@ def _floats(value: Any) -> Any:
 
 def _mixture(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each output with a weight of its own, of the size of a mean's gradient: nothing cancels by symmetry."""
-    return (tensor.float() * torch.randn(tensor.shape, generator=generator)).sum() / max(1, tensor.numel()) ** 0.5
+    mixed = (tensor.float() * torch.randn(tensor.shape, generator=generator)).sum()
+    return mixed / math.sqrt(max(1, tensor.numel()))

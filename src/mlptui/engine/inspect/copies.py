@@ -5,10 +5,11 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from mlptui.core.errors import MlptuiError
 from mlptui.core.text import size
@@ -27,8 +28,17 @@ def copied(model: nn.Module) -> nn.Module:
     free = CpuReader().read().memory_available
     if free is not None and 3 * needed > free:
         raise CopyError(f"looking needs a copy of {size(needed)} and room to work in; {size(free)} are free")
+    memo: dict[int, object] = {}
+    for module in model.modules():
+        for held in vars(module).values():  # what hooks or a forward computed (weight_norm's weight) has no copy of its own
+            if isinstance(held, torch.Tensor) and held.grad_fn is not None:
+                memo[id(held)] = held.detach().clone()
+        for buffer in module._buffers.values():
+            if isinstance(buffer, UninitializedBuffer):  # torch cannot copy these itself
+                made: Any = UninitializedBuffer
+                memo[id(buffer)] = made(device=buffer.device, dtype=buffer.dtype)
     try:
-        twin = copy.deepcopy(model)
+        twin = copy.deepcopy(model, memo)
     except Exception as error:
         raise CopyError(f"the network cannot be copied, so it is not run: {one_line(error)}") from None
     twin.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import CopyError, copied, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
 from mlptui.engine.inspect.places import own_tensors
-from mlptui.engine.inspect.probe import Call, Tracer
+from mlptui.engine.inspect.probe import Call, Tracer, in_evaluation
 
 MAX_LINES = 400
 BUDGET, REPEATS = 0.3, 50  # seconds and passes that a measurement may take
@@ -52,7 +52,7 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(lines[:MAX_LINES]) + ((f"... {len(lines) - MAX_LINES:,} more lines",) if len(lines) > MAX_LINES else ())
 
 
-def tensors(module: nn.Module) -> tuple[Tensor, ...]:
+def tensors(module: nn.Module, known: frozenset[int]) -> tuple[Tensor, ...]:
     return tuple(
         Tensor(
             name=safe(name, 100),
@@ -62,7 +62,7 @@ def tensors(module: nn.Module) -> tuple[Tensor, ...]:
             dtype=str(tensor.dtype).removeprefix("torch."),
             trainable=tensor.requires_grad,
         )
-        for name, tensor, kind in own_tensors(module)
+        for name, tensor, kind in own_tensors(module, known)
     )
 
 
@@ -75,19 +75,30 @@ def measure(model: nn.Module, inputs: torch.Tensor, place: Place) -> Measured:
         twin = copied(model)
         with Tracer(twin, keep=True) as tracer, torch.no_grad():
             try:
-                twin.eval()(inputs)
-            except Exception as error:
+                in_evaluation(twin)(inputs)
+            except (Exception, SystemExit) as error:
                 if not any(call.place == place and call.done for call in tracer.calls):
                     raise CopyError(f"nothing reaches it: {one_line(error)}") from None
         call = next((c for c in reversed(tracer.calls) if c.place == place and c.done), None)
         if call is None:
             raise CopyError("the probe does not pass through it")
         call.module.train()
-        return _measured(call)
+        try:
+            return _measured(call)
+        except CopyError:
+            raise
+        except Exception as error:
+            raise CopyError(f"it cannot be timed alone: {one_line(error)}") from None
 
 
 def _measured(call: Call) -> Measured:
     given = [_leaf(value) for value in call.inputs]
+    named = {name: _leaf(value) for name, value in call.named.items()}
+
+    def run() -> Any:
+        """On inputs that are no leaves, so that the layer may write into them."""
+        return call.module(*map(_again, given), **{name: _again(value) for name, value in named.items()})
+
     kept: dict[int, int] = {}
     parameters = {p.data_ptr() for p in call.module.parameters() if not is_lazy(p)}
 
@@ -97,10 +108,10 @@ def _measured(call: Call) -> Measured:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = first_tensor(call.module(*given))
+        output = first_tensor(run())
     if output is None:
         raise CopyError("its output is no tensor")
-    forward, repeats = _median(lambda: call.module(*given), lambda made: None)
+    forward, repeats = _median(run, lambda made: None)
     backward = None
     if output.requires_grad:
         gradient = torch.ones_like(output)
@@ -110,7 +121,7 @@ def _measured(call: Call) -> Measured:
             assert tensor is not None
             tensor.backward(gradient)
 
-        backward, _ = _median(lambda: call.module(*given), back, timed_first=False)
+        backward, _ = _median(run, back, timed_first=False)
     return Measured(
         forward=forward,
         backward=backward,
@@ -125,6 +136,10 @@ def _leaf(value: Any) -> Any:
         return value
     value = value.detach().clone()
     return value.requires_grad_() if value.is_floating_point() else value
+
+
+def _again(value: Any) -> Any:
+    return value.view_as(value) if isinstance(value, torch.Tensor) else value
 
 
 def _median(make: Callable[[], Any], use: Callable[[Any], None], timed_first: bool = True) -> tuple[float, int]:

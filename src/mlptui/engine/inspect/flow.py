@@ -9,7 +9,7 @@ from mlptui.core.bench import Fault, FlowSheet, Passage, Place
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import copied, same_randomness
-from mlptui.engine.inspect.probe import Call, Tracer, described
+from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
 
 MAX_VALUES = 4096
 
@@ -29,11 +29,11 @@ def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: 
 
     fault = None
     with same_randomness():
-        twin = copied(model).eval()
+        twin = in_evaluation(copied(model))
         with Tracer(twin, seen) as tracer, torch.no_grad():
             try:
                 twin(inputs)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 stuck = tracer.innermost
                 came = ", ".join(map(str, stuck.inputs)) if stuck else described(inputs)
                 fault = Fault(place=stuck.place if stuck else (), message=f"{came} came in: {one_line(error)}")
@@ -86,5 +86,7 @@ def first_tensor(value: Any) -> torch.Tensor | None:
 
 def grid(tensor: torch.Tensor) -> tuple[tuple[float, ...], int, int]:
     """The first numbers, how many stand in a row, and how many there are."""
-    flat = tensor.reshape(-1)[:MAX_VALUES].double() if not tensor.is_complex() else tensor.abs().reshape(-1)[:MAX_VALUES].double()
+    flat = (
+        tensor.reshape(-1)[:MAX_VALUES].double() if not tensor.is_complex() else tensor.abs().reshape(-1)[:MAX_VALUES].double()
+    )
     return tuple(flat.tolist()), tensor.shape[-1] if tensor.dim() else 1, tensor.numel()

@@ -11,12 +11,12 @@ from torch import nn
 
 from mlptui.core.bench import Input
 from mlptui.core.errors import MlptuiError
+from mlptui.core.recipe import Recipe
 from mlptui.core.text import safe
 from mlptui.datasets import library
 from mlptui.datasets.dataset import Dataset
 from mlptui.engine.batches import normaliser
 from mlptui.engine.prepare import targets
-from mlptui.core.recipe import Recipe
 from mlptui.store.paths import Paths
 
 MAX_NUMBERS = 1 << 20
@@ -28,7 +28,7 @@ class InputError(MlptuiError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs [n, *shape], targets where the data has them (int64 classes or float32 numbers [n]), and what they are in words."""
+    """Inputs [n, *shape], targets [n] where the data has them (int64 classes or float32 numbers), and words for both."""
 
     inputs: torch.Tensor
     targets: torch.Tensor | None
@@ -66,13 +66,18 @@ def batch(model: nn.Module, wanted: Input, size: int, paths: Paths, first: int =
 def random(model: nn.Module, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
     """Standard normal numbers from a generator of their own; whole numbers where the network begins with an Embedding."""
     generator = torch.Generator().manual_seed(seed)
-    first = next((m for m in model.modules() if not list(m.children())), model)
-    if isinstance(first, nn.Embedding | nn.EmbeddingBag):
-        return torch.randint(0, first.num_embeddings, shape, generator=generator)
+    if known := _takes_indices(model):
+        return torch.randint(0, known, shape, generator=generator)
     return torch.randn(shape, generator=generator)
 
 
-def typed(text: str, shape: tuple[int, ...]) -> torch.Tensor:
+def _takes_indices(model: nn.Module) -> int:
+    """How many indices a network that begins with an Embedding knows; 0 for one that takes numbers."""
+    first = next((m for m in model.modules() if not m._modules), model)
+    return first.num_embeddings if isinstance(first, nn.Embedding | nn.EmbeddingBag) else 0
+
+
+def typed(model: nn.Module, text: str, shape: tuple[int, ...]) -> torch.Tensor:
     """`1 2 3 4 5`, `[[1, 2], [3, 4]]`: numbers as a tensor [1, *shape] where they are as many, else as they were typed.
 
     Raises InputError.
@@ -89,5 +94,5 @@ def typed(text: str, shape: tuple[int, ...]) -> torch.Tensor:
         raise InputError(f"these are not numbers: {safe(text, 80)!r}; write 1 2 3 4 5, or [[1, 2], [3, 4]]") from None
     if not values.numel():
         raise InputError("write at least one number")
-    values = values.float()
+    values = values.long() if _takes_indices(model) else values.float()
     return values.reshape(1, *shape) if shape and values.numel() == math.prod(shape) else values

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch.nn.utils import parametrize
 from mlptui.core.bench import Place, Row
 from mlptui.core.text import safe
 
+T = TypeVar("T")
 MAX_PLACES = 20_000
 MAX_ARGUMENTS = 400
 
@@ -42,32 +44,67 @@ def spots(model: nn.Module) -> list[Spot]:
     return found
 
 
-def plain_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Tensors that are neither parameters nor buffers, so that state_dict() and .to() pass them by. Also in lists and dicts."""
+def lazy_names(module: nn.Module) -> list[str]:
+    """The module's own parameters and buffers that have no size yet."""
+    own = {**module._parameters, **module._buffers}
+    return [name for name, tensor in own.items() if tensor is not None and is_lazy(tensor)]
+
+
+def registered(model: nn.Module) -> frozenset[int]:
+    """The identities of all that belongs to a network: parameters, buffers, modules."""
+    return frozenset(map(id, [*model.parameters(), *model.buffers(), *model.modules()]))
+
+
+def plain_tensors(module: nn.Module, known: frozenset[int] | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+    """Tensors that are no part of the network, so that state_dict() and .to() pass them by. Also in lists and dictionaries.
+
+    `known` is `registered(model)` of the whole network. What a forward computed and left behind is no state.
+    """
+    known = registered(module) if known is None else known
     derived = {h.name for h in module._forward_pre_hooks.values() if hasattr(h, "name") and hasattr(h, "compute_weight")}
     for name, value in vars(module).items():
         if name in ("_parameters", "_buffers", "_modules") or name in derived:  # derived: the old weight_norm's weight
             continue
-        if isinstance(value, torch.Tensor):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            yield from ((f"{name}[{i}]", item) for i, item in enumerate(value) if isinstance(item, torch.Tensor))
-        elif isinstance(value, dict):
-            yield from ((f"{name}[{key!r}]", item) for key, item in value.items() if isinstance(item, torch.Tensor))
+        for path, tensor in _held(name, value, torch.Tensor):
+            if id(tensor) not in known and (tensor.grad_fn is None or isinstance(tensor, nn.Parameter)):
+                yield path, tensor
 
 
-def own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, str]]:
+def hidden_modules(module: nn.Module, known: frozenset[int]) -> Iterator[tuple[str, nn.Module]]:
+    """Modules in plain lists and dictionaries, which are no part of the network."""
+    for name, value in vars(module).items():
+        if name != "_modules" and isinstance(value, list | tuple | dict):
+            yield from ((path, m) for path, m in _held(name, value, nn.Module) if id(m) not in known)
+
+
+def _held(name: str, value: Any, kind: type[T], depth: int = 0) -> Iterator[tuple[str, T]]:
+    """What of a kind an attribute is or holds, two levels deep, with the words that reach it."""
+    if isinstance(value, kind):
+        yield name, value
+    elif depth < 2 and isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _held(f"{name}[{i}]", item, kind, depth + 1)
+    elif depth < 2 and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _held(f"{name}[{_key(key)}]", item, kind, depth + 1)
+
+
+def own_tensors(module: nn.Module, known: frozenset[int] | None = None) -> Iterator[tuple[str, torch.Tensor, str]]:
     """A module's own tensors with their names and kinds: parameter, buffer (saved or not), plain tensor."""
     yield from ((name, p, "parameter") for name, p in module._parameters.items() if p is not None)
     for name, buffer in module._buffers.items():
         if buffer is not None:
             yield name, buffer, "buffer" + (", not saved" if name in module._non_persistent_buffers_set else "")
-    yield from ((name, tensor, "plain tensor") for name, tensor in plain_tensors(module))
+    yield from ((name, tensor, "plain tensor") for name, tensor in plain_tensors(module, known))
+
+
+def _key(key: object) -> str:
+    return repr(key) if isinstance(key, str | int) else type(key).__name__
 
 
 def rows(model: nn.Module) -> list[Row]:
-    """One row a place. Totals count each parameter of a subtree once, as `sum(p.numel() for p in module.parameters())` does."""
-    found = spots(model)
+    """One row a place. Totals count a subtree's parameters once, as `sum(p.numel() for p in module.parameters())` does."""
+    found, known = spots(model), registered(model)
     inside: dict[int, set[torch.Tensor]] = {}
 
     def tensors(module: nn.Module) -> set[torch.Tensor]:
@@ -84,41 +121,41 @@ def rows(model: nn.Module) -> list[Row]:
         new = [p for p in mine if owner.setdefault(p, spot.place) == spot.place]
         below = tensors(spot.module)
         weights = [p for p in below if isinstance(p, nn.Parameter)]
-        known = [t for t in below if not is_lazy(t)]
-        kinds = {(str(t.device), str(t.dtype).removeprefix("torch.")) for t in known}
+        sized = [t for t in below if not is_lazy(t)]
+        kinds = {(str(t.device), str(t.dtype).removeprefix("torch.")) for t in sized}
         free = {p.requires_grad for p in weights}
         result.append(
             Row(
-                place=tuple(safe(name, 200) for name in spot.place),
+                place=spot.place,
                 layer=safe(type(spot.module).__name__, 100),
                 arguments=arguments(spot.module),
                 children=sum(child is not None for child in spot.module._modules.values()),
                 own=sum(p.numel() for p in dict.fromkeys(new) if not is_lazy(p)),
                 total=sum(p.numel() for p in weights if not is_lazy(p)),
                 unknown=sum(is_lazy(p) for p in weights),
-                buffers=sum(t.numel() for t in known if not isinstance(t, nn.Parameter)),
-                size=sum(t.numel() * t.element_size() for t in known),
+                buffers=sum(t.numel() for t in sized if not isinstance(t, nn.Parameter)),
+                size=sum(t.numel() * t.element_size() for t in sized),
                 device=", ".join(sorted({device for device, _ in kinds})),
                 dtype=", ".join(sorted({dtype for _, dtype in kinds})),
                 trainable="" if not free else "yes" if free == {True} else "no" if free == {False} else "part",
                 tied_to=spot.first if spot.first != spot.place else None,
-                marks=tuple(marks(spot, mine, owner)),
+                marks=tuple(marks(spot, mine, owner, known)),
             )
         )
     return result
 
 
-def marks(spot: Spot, mine: list[nn.Parameter], owner: dict[torch.Tensor, Place]) -> Iterator[str]:
+def marks(spot: Spot, mine: list[nn.Parameter], owner: dict[torch.Tensor, Place], known: frozenset[int]) -> Iterator[str]:
     """What a person should know of a module beside its numbers, in words."""
     module = spot.module
-    if any(is_lazy(t) for t in [*mine, *module._buffers.values()] if t is not None):
+    if lazy_names(module):
         yield "lazy"
     if spot.first == spot.place:
         names = {p: name for name, p in module._parameters.items() if p is not None}
         for p, name in names.items():
             if owner[p] != spot.place:
                 yield f"{safe(name, 80)} tied to {'.'.join(owner[p]) or 'the network'}"
-    yield from (f"plain tensor {safe(name, 80)}" for name, _ in plain_tensors(module))
+    yield from (f"plain tensor {safe(name, 80)}" for name, _ in plain_tensors(module, known))
     if parametrize.is_parametrized(module):
         yield f"parametrised {', '.join(safe(name, 80) for name in module.parametrizations)}"  # type: ignore[union-attr]
     elif any(hasattr(hook, "compute_weight") for hook in module._forward_pre_hooks.values()):

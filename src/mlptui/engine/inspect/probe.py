@@ -1,6 +1,7 @@
 """Shapes and costs of every layer, from one batch through a copy."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ class Call:
     place: Place
     module: nn.Module
     inputs: tuple[Any, ...]
+    named: dict[str, Any] = field(default_factory=dict)
     output: Any = None
     multiply_adds: int = 0
     done: bool = False
@@ -36,6 +38,7 @@ class _Counter(FlopCounterMode):
     def __init__(self, told: Callable[[int], None]) -> None:
         super().__init__(display=False)
         self._told = told
+        self.mod_tracker: Any = nullcontext()  # its own tracking breaks networks that differentiate in forward
 
     def _count_flops(self, func_packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
         if func_packet in self.flop_registry:
@@ -67,16 +70,18 @@ class Tracer:
         self._open: list[Call] = []
         self._hooks: list[Any] = []
         for module in {id(s.module): s.module for s in found}.values():
-            self._hooks.append(module.register_forward_pre_hook(self._enters, with_kwargs=True))
-            self._hooks.append(module.register_forward_hook(self._leaves))
-        self._counter = _Counter(self._counted) if self.count else None
-        if self._counter:
-            self._counter.__enter__()
+            try:
+                self._hooks.append(module.register_forward_pre_hook(self._enters, with_kwargs=True))
+                self._hooks.append(module.register_forward_hook(self._leaves))
+            except RuntimeError:  # compiled by torch.jit: it runs unseen
+                pass
+        self._counting = ExitStack()
+        if self.count:
+            self._counting.enter_context(_Counter(self._counted))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._counter:
-            self._counter.__exit__(kind, error, trace)
+        self._counting.__exit__(kind, error, trace)
         for hook in self._hooks:
             hook.remove()
 
@@ -91,8 +96,11 @@ class Tracer:
         return near[turn % len(near)]
 
     def _enters(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        given = (*args, *kwargs.values())
-        call = Call(self._place_of(module), module, given if self.keep else tuple(map(described, given)))
+        place = self._place_of(module)
+        if self.keep:
+            call = Call(place, module, args, kwargs)
+        else:
+            call = Call(place, module, tuple(map(described, (*args, *kwargs.values()))))
         self.calls.append(call)
         self._open.append(call)
 
@@ -125,7 +133,8 @@ def described(value: Any) -> str:
     if isinstance(value, tuple | list) and len(value) <= 8:
         return "(" + ", ".join(map(described, value)) + ")"
     if isinstance(value, dict) and len(value) <= 8:
-        return "{" + ", ".join(f"{safe(k, 40)}: {described(v)}" for k, v in value.items()) + "}"
+        shown = (f"{safe(k, 40) if isinstance(k, str | int) else type(k).__name__}: {described(v)}" for k, v in value.items())
+        return "{" + ", ".join(shown) + "}"
     return type(value).__name__
 
 
@@ -145,17 +154,19 @@ def probe(model: nn.Module, inputs: torch.Tensor) -> Probed:
     Multiply-adds are half of what torch's FlopCounterMode counts (it counts a multiply-add as two).
     """
     with same_randomness():
-        twin = copied(model).eval()
+        twin = in_evaluation(copied(model))
         fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # its one operation has no formula
         fault = None
-        with Tracer(twin, count=True) as tracer, torch.no_grad():
-            try:
-                twin(inputs)
-            except Exception as error:
-                fault = tracer.innermost or Call((), twin, (described(inputs),))
-                message = one_line(error)
-        torch.backends.mha.set_fastpath_enabled(fast)
+        try:
+            with Tracer(twin, count=True) as tracer, torch.no_grad():
+                try:
+                    twin(inputs)
+                except (Exception, SystemExit) as error:
+                    fault = tracer.innermost or Call((), twin, (described(inputs),))
+                    message = one_line(error)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
     by_place: dict[Place, list[Call]] = {}
     for call in tracer.calls:
         by_place.setdefault(call.place, []).append(call)
@@ -163,6 +174,13 @@ def probe(model: nn.Module, inputs: torch.Tensor) -> Probed:
     if fault is not None:
         told = Fault(place=fault.place, message=f"{', '.join(map(str, fault.inputs))} came in: {message}")
     return Probed([_passed(spot, by_place) for spot in spots(model)], tracer.total // 2, told, fault)
+
+
+def in_evaluation(model: nn.Module) -> nn.Module:
+    """`model.eval()`, which torch cannot do for a module inside of itself."""
+    for spot in spots(model):
+        spot.module.training = False
+    return model
 
 
 def _passed(spot: Spot, calls: dict[Place, list[Call]]) -> Passed:

@@ -29,23 +29,6 @@ class PlannedScreen(AreaScreen):
         yield PageCanvas(self.PAGE)
 
 
-class ModelScreen(PlannedScreen):
-    NUMBER, NAME = 2, "Model"
-    PAGE = pages.Page(
-        "model",
-        (
-            "build networks by keys or as text, and see them as a tree",
-            "see shapes, parameters and costs of every layer",
-            "find what is wrong with a network before it trains",
-        ),
-        (
-            ('mlptui train --architecture "nn.Sequential(...)"', ""),
-            ("mlptui train --dry-run", "check a recipe, print it as TOML"),
-            ("4, then the field architecture", "type a network, errors as you type"),
-        ),
-    )
-
-
 class ParamsScreen(PlannedScreen):
     NUMBER, NAME = 3, "Params"
     PAGE = pages.Page(

@@ -1,0 +1,445 @@
+"""The network as a tree, and what stands beside it: values to lines."""
+
+import math
+from dataclasses import dataclass
+
+from mlptui.core import text
+from mlptui.core.architecture.place import dotted, indexed
+from mlptui.core.bench import Compared, Detail, Fault, FlowSheet, Passed, Report, Row, Shapes, Sheet
+from mlptui.tui.render import pictures
+from mlptui.tui.render.cells import (
+    ACCENT,
+    BAD,
+    CURSOR,
+    DIM,
+    GOOD,
+    PLAIN,
+    STRONG,
+    WARN,
+    Glyphs,
+    Line,
+    bar,
+    columns,
+    fit,
+    length,
+    panel,
+    spread,
+    wrapped,
+)  # fmt: skip
+
+INDENT = 2
+SHARE = 8
+VIEWS = ("layer", "source", "flow", "doctor", "text", "compare")
+
+
+@dataclass(frozen=True)
+class TreeRow:
+    """One visible place. `open` is None for a leaf; `findings` are those of the doctor here."""
+
+    row: Row
+    passed: Passed | None
+    open: bool | None
+    marked: bool = False
+    fault: bool = False
+    findings: int = 0
+
+
+@dataclass(frozen=True)
+class TreeView:
+    rows: list[TreeRow]
+    cursor: int
+    first: int
+    total: int
+    fact: Line
+    title: str = "network"
+    empty: tuple[str, ...] = ()
+    breadcrumb: str = ""
+    input: str = ""
+
+
+def called(row: Row) -> str:
+    """`Linear(784, 256)`: the class with what it was built from, as short as it is clear."""
+    words = row.arguments.replace("in_features=", "").replace("out_features=", "").replace(", bias=True", "")
+    return f"{row.layer}({words})" if words else row.layer
+
+
+def amount(row: Row) -> str:
+    """All parameters below; a plus or a question mark where lazy ones are not counted yet."""
+    if row.unknown:
+        return f"{row.total:,}+?" if row.total else "?"
+    return f"{row.total:,}" if row.total or not row.tied_to else "0"
+
+
+def rough(number: int) -> str:
+    """Large counts with three digits: `406 k`, `1.81 G`."""
+    if number < 100_000:
+        return f"{number:,}"
+    value = float(number)
+    for unit in ("k", "M", "G", "T"):
+        value /= 1000
+        if value < 999.5 or unit == "T":
+            break
+    return f"{value:.0f} {unit}" if value >= 99.5 else f"{value:.3g} {unit}"
+
+
+def shape(words: str) -> str:
+    return words.replace(", ", ",")
+
+
+def tree(view: TreeView, cells: int, rows: int, glyphs: Glyphs, focused: bool) -> list[Line]:
+    """The tree; the wider it is, the more columns it has."""
+    inner = cells - 4
+    if view.empty:
+        body: list[Line] = [[], *([(line, PLAIN)] for part in view.empty for line in (wrapped(part, inner) if part else [""]))]
+        return panel(view.title, view.fact, body, (cells, rows), glyphs, focused)
+    kinds = _columns(view, inner)
+    head: Line = [(f"{'layer':<{inner - sum(w + 2 for _, w in kinds)}}", DIM)]
+    for name, wide in kinds:
+        head.append(("  " + (f"{name:<{wide}}" if name in LEFT else f"{name:>{wide}}"), DIM))
+    body = [head]
+    visible = rows - 4
+    for i, row in enumerate(view.rows[view.first : view.first + visible], view.first):
+        body.append(_row(row, view.total, kinds, inner, i == view.cursor, glyphs))
+    body += [[]] * (visible + 1 - len(body))
+    body.append(spread([(view.breadcrumb, DIM)], [(text.cut(view.input, inner // 2), DIM)], inner))
+    return panel(view.title, view.fact, body, (cells, rows), glyphs, focused)
+
+
+LEFT = ("share", "output", "dtype")
+
+
+def _columns(view: TreeView, inner: int) -> list[tuple[str, int]]:
+    """Which columns there is room for beside the names, and how wide they are."""
+    outputs = max((len(shape(r.passed.output)) for r in view.rows if r.passed), default=1)
+    kinds = [("params", max(6, *(len(amount(r.row)) for r in view.rows)))]
+    room = inner - 26 - kinds[0][1] - 2
+    wanted = (
+        ("output", max(6, min(outputs, 18))),
+        ("share", SHARE),
+        ("mult-adds", 9),
+        ("size", 8),
+        ("learns", 6),
+        ("dtype", 8),
+        ("device", 6),
+    )
+    for name, wide in wanted:
+        if room - wide - 2 < 0:
+            break
+        room -= wide + 2
+        kinds.append((name, wide))
+    order = ("output", "params", "share", "mult-adds", "size", "learns", "dtype", "device")
+    return sorted(kinds, key=lambda kind: order.index(kind[0]))
+
+
+def _row(item: TreeRow, total: int, kinds: list[tuple[str, int]], inner: int, here: bool, glyphs: Glyphs) -> Line:
+    row = item.row
+    values = {
+        "output": shape(item.passed.output) if item.passed else "",
+        "params": amount(row),
+        "share": "",
+        "mult-adds": rough(item.passed.multiply_adds) if item.passed and item.passed.calls else "-",
+        "size": text.size(row.size) if row.size else "-",
+        "learns": row.trainable or "-",
+        "dtype": row.dtype or "-",
+        "device": row.device or "-",
+    }
+    if item.passed and not item.passed.output:
+        values["output"] = "?" if item.fault or not item.passed.calls else "-"
+    tail: Line = []
+    for name, wide in kinds:
+        if name == "share":
+            tail += [("  ", PLAIN), (bar(row.total / total if total else 0.0, wide, glyphs), ACCENT)]
+            continue
+        value = text.cut(values[name], wide)
+        role = WARN if name == "params" and row.unknown else PLAIN if row.total or name == "output" else DIM
+        tail.append(("  " + (f"{value:<{wide}}" if name in LEFT else f"{value:>{wide}}"), role))
+    return [*_name(item, inner - length(tail), here, glyphs), *tail]
+
+
+def _name(item: TreeRow, cells: int, here: bool, glyphs: Glyphs) -> Line:
+    row = item.row
+    depth = len(row.place)
+    fold = "  " if item.open is None else "▾ " if item.open else "▸ "
+    flag = "x " if item.fault else "! " if item.findings else "* " if item.marked else ""
+    flag = flag.replace("x ", "✗ ")
+    line: Line = [(" " * (INDENT * min(depth, 8)) + fold, DIM)]
+    if flag:
+        line.append((flag, BAD if item.fault else WARN if item.findings else ACCENT))
+    role = CURSOR if here else BAD if item.fault else PLAIN
+    name = f"{row.place[-1]} " if row.place else ""
+    line.append((name, CURSOR if here else STRONG))
+    line.append((called(row), role))
+    words = [f"= {dotted(row.tied_to)}" if row.tied_to is not None else "", *row.marks]
+    if item.passed and item.passed.calls > 1:
+        words.append(f"×{item.passed.calls}")
+    told = ", ".join(w for w in words if w)
+    if told:
+        line.append((f" {told}", WARN))
+    return fit(line, cells)
+
+
+# beside the tree
+
+
+def layer(
+    row: Row, passed: Passed | None, detail: Detail | None, fault: Fault | None, notes: list[str], cells: int, glyphs: Glyphs
+) -> list[Line]:
+    """One layer: what it is, what goes through it, its tensors, what it costs."""
+    lines: list[Line] = [[(line, STRONG)] for line in wrapped(called(row), cells)]
+    if row.place:
+        lines.append([(text.cut(f"{dotted(row.place)}  {indexed(row.place)}", cells), DIM)])
+    if fault is not None and fault.place == row.place:
+        lines += [[], *([(line, BAD)] for line in wrapped(fault.message, cells))]
+        for i, step in enumerate(fault.fixes):
+            lines.append([("f  " if i == 0 else "   ", ACCENT), (step.says, PLAIN)])
+        if not fault.fixes:
+            lines.append([("i  ", ACCENT), ("another input", PLAIN)])
+    facts = []
+    if passed and passed.calls:
+        facts += [("input", passed.input), ("output", passed.output or "-")]
+        if passed.calls > 1:
+            facts.append(("called", f"{passed.calls} times"))
+    elif passed:
+        facts.append(("input", "the probe does not come here"))
+    if row.tied_to is not None:
+        facts.append(("tied to", dotted(row.tied_to) or "the network"))
+    facts.append(("parameters", amount(row) + (f", {row.own:,} own" if row.own and row.own != row.total else "")))
+    if row.buffers:
+        facts.append(("in buffers", f"{row.buffers:,}"))
+    if row.size:
+        facts.append(("size", text.size(row.size)))
+    if passed and passed.multiply_adds:
+        facts.append(("mult-adds", f"{passed.multiply_adds:,}"))
+    if row.trainable in ("no", "part"):
+        facts.append(("learns", row.trainable))
+    lines.append([])
+    for name, value in facts:
+        first, *rest = wrapped(value, max(8, cells - 12))
+        lines.append([(f"{name:<12}", DIM), (first, PLAIN)])
+        lines += [[(" " * 12 + more, PLAIN)] for more in rest]
+    for mark in row.marks:
+        lines += [[(line, WARN)] for line in wrapped(mark + _meaning(mark), cells)]
+    if detail is not None and detail.place == row.place:
+        lines += _tensors(detail, cells)
+        lines += _cost(detail, cells)
+    lines += [[], *([(line, WARN)] for note in notes for line in wrapped(note, cells))] if notes else []
+    return lines
+
+
+def _meaning(mark: str) -> str:
+    if mark.startswith("plain tensor"):
+        return ": not saved, not moved"
+    if mark == "lazy":
+        return ": no size yet; ! gives it one"
+    return ""
+
+
+def _tensors(detail: Detail, cells: int) -> list[Line]:
+    if not detail.tensors:
+        return []
+    lines: list[Line] = [[]]
+    wide = max(len(t.name) for t in detail.tensors)
+    wide = min(wide, max(6, cells - 24))
+    for tensor in detail.tensors:
+        count = "?" if tensor.count is None else f"{tensor.count:,}"
+        words = columns([tensor.name, shape(tensor.shape), count], [wide, 10, 7], {2}, " ")
+        line: Line = [(words, PLAIN)]
+        if tensor.kind != "parameter":
+            line.append((f" {tensor.kind}", WARN if tensor.kind == "plain tensor" else DIM))
+        elif not tensor.trainable:
+            line.append((" frozen", WARN))
+        else:
+            line.append((f" {tensor.dtype}", DIM))
+        lines.append(line)
+    return lines
+
+
+def _cost(detail: Detail, cells: int) -> list[Line]:
+    if detail.measured is None:
+        return [[], *([(line, DIM)] for line in wrapped(detail.why, cells))] if detail.why else []
+    cost = detail.measured
+    backward = duration(cost.backward) if cost.backward is not None else "-"
+    return [
+        [],
+        [("forward     ", DIM), (duration(cost.forward), PLAIN)],
+        [("backward    ", DIM), (backward, PLAIN)],
+        [("output      ", DIM), (text.size(cost.output_bytes), PLAIN)],
+        [("kept for it ", DIM), (text.size(cost.kept_bytes), PLAIN)],
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Short times: `9.1 µs`, `1.20 ms`."""
+    for factor, unit in ((1e6, "µs"), (1e3, "ms")):
+        if seconds * factor < 999.5:
+            return f"{seconds * factor:.3g} {unit}"
+    return text.duration(seconds)
+
+
+def source(detail: Detail | None, cells: int, glyphs: Glyphs) -> list[Line]:
+    """How it prints, its documentation and its source."""
+    if detail is None:
+        return [[("reading ...", DIM)]]
+    parts = [("repr", detail.repr), ("documentation", detail.documentation)]
+    parts.append((f"source, {detail.origin}" if detail.source else "no source to be had", detail.source))
+    lines: list[Line] = []
+    for title, written_ in parts:
+        if written_ or title.startswith("no"):
+            lines += [*([[]] if lines else []), [(title, ACCENT)]]
+            lines += [[(part, PLAIN)] for line in written_ for part in _hard(line, cells)]
+    return lines
+
+
+def flow(sheet: FlowSheet | None, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    """One sample through the network: each output's statistics, and the numbers of the layer under the cursor."""
+    if sheet is None:
+        return [[("running ...", DIM)]]
+    lines: list[Line] = [[(text.cut(sheet.what, cells), STRONG)], [("N types numbers, ] is the next sample", DIM)]]
+    if sheet.fault:
+        lines += [[(line, BAD)] for line in wrapped(sheet.fault.message, cells)]
+    here = next((c for c in reversed(sheet.calls) if c.place == sheet.place), None)
+    if here is not None:
+        lines += [[], [(f"{dotted(here.place) or 'the network'} {here.layer} gives {here.shape}", ACCENT)]]
+        if here.mean is not None:
+            lines.append(
+                [(f"mean {number(here.mean)}  dev {number(here.deviation)}  zeros {text.percent(here.zeros)}", PLAIN)]
+            )
+            lines.append([(f"from {number(here.lowest)} to {number(here.highest)}", PLAIN)])
+        if here.bad:
+            lines.append([(f"{here.bad:,} of them nan or infinite", BAD)])
+        if sheet.values:
+            lines += [[], *_heat(sheet, cells, max(2, rows // 3), glyphs), *_numbers(sheet, cells, max(2, rows // 4))]
+    lines += [[], [("layer by layer", DIM)]]
+    wide = max(10, cells - 8 - 9 - 9 - 8)
+    lines.append([(columns(["", "mean", "dev", "zeros"], [wide, 9, 9, 7], {1, 2, 3}, " "), DIM)])
+    for call in sheet.calls:
+        name = f"{dotted(call.place[-2:]) or '·'} {call.layer}"
+        zeros = "-" if call.zeros is None else f"{call.zeros:.0%}"
+        cellwords = [name, number(call.mean), number(call.deviation), zeros]
+        role = BAD if call.bad else ACCENT if call.place == sheet.place else PLAIN
+        lines.append([(columns(cellwords, [wide, 9, 9, 7], {1, 2, 3}, " "), role)])
+    return lines
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, short."""
+    if value is None:
+        return "-"
+    if value and (abs(value) < 0.001 or abs(value) >= 99_999):
+        return f"{value:.1e}"
+    return f"{value:.4g}"
+
+
+COLD, HOT, NOTHING = (0x30, 0x80, 0xFF), (0xFF, 0x90, 0x20), (0x14, 0x14, 0x18)
+
+
+def _heat(sheet: FlowSheet, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    """Blue below zero, orange above, dark at it; without colours the shade is the size."""
+    wide = sheet.columns if 0 < sheet.columns <= cells else cells
+    finite = [abs(v) for v in sheet.values if math.isfinite(v)]
+    largest = max(finite, default=0.0) or 1.0
+    plain = glyphs.ascii or glyphs.colourless
+    scale = max(1, min(4, cells // wide)) if len(sheet.values) <= wide * rows // 2 else 1
+    values = sheet.values[: wide * (rows * 2 // scale)]
+    picture = []
+    for start in range(0, len(values), wide):
+        part = values[start : start + wide]
+        pixels = tuple(_colour(v / largest, plain) for v in part for _ in range(scale))
+        picture += [pixels + (0,) * (wide * scale - len(pixels))] * scale
+    return pictures.lines(tuple(picture), glyphs) if picture else []
+
+
+def _colour(value: float, plain: bool) -> int:
+    if math.isnan(value):
+        return 0xFF0000
+    size = math.pow(min(1.0, abs(value)), 0.7)
+    if plain:
+        return round(255 * size) * 0x010101
+    end = HOT if value > 0 else COLD
+    red, green, blue = (round(a + (b - a) * size) for a, b in zip(NOTHING, end, strict=True))
+    return red << 16 | green << 8 | blue
+
+
+def _numbers(sheet: FlowSheet, cells: int, rows: int) -> list[Line]:
+    across = max(1, (cells + 1) // 10)
+    wide = min(across, sheet.columns or 1)
+    lines: list[Line] = []
+    for start in range(0, min(len(sheet.values), wide * rows), wide):
+        part = sheet.values[start : start + wide]
+        lines.append([(" ".join(f"{number(v):>9}" for v in part), PLAIN)])
+    shown = min(len(sheet.values), wide * rows)
+    if sheet.count > shown:
+        lines.append([(f"... {shown:,} of {sheet.count:,} numbers", DIM)])
+    return lines
+
+
+def doctor(report: Report | None, cursor: int, cells: int, focused: bool, glyphs: Glyphs) -> tuple[list[Line], list[int]]:
+    """Findings with cause and remedy, and the line at which each begins."""
+    if report is None:
+        return [[("examining ...", DIM)]], []
+    if report.why:
+        return [[(line, WARN)] for line in wrapped(report.why, cells)], []
+    head: list[Line] = [[(text.cut(f"one batch, {report.checked}, on a copy", cells), DIM)], []]
+    if not report.findings:
+        return [*head, [("✓ nothing found", GOOD)]], []
+    lines, starts = head, []
+    for i, finding in enumerate(report.findings):
+        starts.append(len(lines))
+        here = focused and i == cursor
+        first, *rest = wrapped(finding.says, cells - 2)
+        lines.append([("› " if here else "! ", WARN), (first, CURSOR if here else STRONG)])
+        lines += [[("  " + line, STRONG)] for line in rest]
+        lines += [[("  " + line, PLAIN)] for line in wrapped(finding.cause, cells - 2)]
+        lines += [[("  " + line, DIM)] for line in wrapped(finding.remedy, cells - 2)]
+        if finding.fix:
+            lines.append([("  f ", ACCENT), (text.cut(finding.fix.says, cells - 4), PLAIN)])
+        lines.append([])
+    return lines, starts
+
+
+def written(sheet: Sheet | None, cells: int, glyphs: Glyphs) -> list[Line]:
+    """The architecture as text, and what code printed."""
+    if sheet is None:
+        return []
+    lines: list[Line] = []
+    for line in sheet.text.splitlines():
+        lines += [[(part, PLAIN)] for part in _hard(line, cells)]
+    if sheet.note:
+        lines += [[], [(sheet.note, DIM)]]
+    if sheet.output:
+        lines += [[], [("it printed", DIM)], *([(line, PLAIN)] for line in sheet.output)]
+    return lines
+
+
+def _hard(line: str, cells: int) -> list[str]:
+    return [line[i : i + cells] for i in range(0, max(1, len(line)), max(1, cells))]
+
+
+def compared(found: Compared | None, mine: int, cells: int, glyphs: Glyphs) -> list[Line]:
+    """This network left, the other one right; what differs is marked by sign and role."""
+    if found is None:
+        return [[("m chooses another network to stand beside this one", DIM)]]
+    half = (cells - 3) // 2
+    lines: list[Line] = [
+        [(text.cut("this one", half).ljust(half), STRONG), ("   ", PLAIN), (text.cut(found.label, half), STRONG)],
+        [(f"{mine:,} parameters".ljust(half), DIM), ("   ", PLAIN), (f"{found.parameters:,} parameters", DIM)],
+        [],
+    ]
+    for left, a, right, b, same in found.rows:
+        sign = "   " if same else " ≠ " if a and b else " < " if a else " > "
+        one = text.cut(" " * left.count(".") + (left.rpartition(".")[2] + " " if left else "") + a, half).ljust(half)
+        two = text.cut(" " * right.count(".") + (right.rpartition(".")[2] + " " if right else "") + b, half)
+        role = PLAIN if same else WARN
+        lines.append([(one, role), (sign, WARN), (two, role)])
+    return lines
+
+
+def fact(sheet: Sheet | None, shapes: Shapes | None) -> Line:
+    """What stands right in the tree's border: all parameters, and whether the input passes."""
+    if sheet is None:
+        return []
+    total = f"{sheet.parameters:,}" + ("+?" if sheet.unknown else "")
+    line: Line = [(f"{total} parameters", STRONG)]
+    if shapes and (shapes.fault or shapes.why):
+        line = [("✗ ", BAD), *line]
+    return line
