@@ -94,7 +94,9 @@ def test_load_is_measured_between_two_looks() -> None:
     reader = cpu.CpuReader()
     busy = None
     deadline = time.monotonic() + 10
-    while not busy and time.monotonic() < deadline:  # the kernel counts in ticks: between two near looks only an idle one may fall
+    while (
+        not busy and time.monotonic() < deadline
+    ):  # the kernel counts in ticks: between two near looks only an idle one may fall
         sum(range(200_000))
         busy = reader.read().busy
     assert busy is not None and 0 < busy <= 1

@@ -291,7 +291,7 @@ FAULTS = {
         own(lambda s, x: usual(s, x) if s.training else s.b(torch.log(F.relu(s.a(x))))), "not-finite", None, "logarithm"
     ),
     "gradient of a root of zero": Fault(
-        own(lambda s, x: s.b(torch.sqrt(F.relu(s.a(x))))), "not-finite", None, "", says="gradient"
+        own(lambda s, x: s.b(torch.sqrt(s.a(x).square() * 0))), "not-finite", None, "", says="gradient"
     ),
     # what does not run
     "shape": Fault(stack(lambda: nn.Linear(20, 32), nn.ReLU, lambda: nn.Linear(31, 10)), "shape", ("2",), "[2, 32] came in"),
@@ -441,8 +441,8 @@ def test_nothing_is_found_in_a_sound_network_of_the_zoo(name: str, seed: int, pa
 EXPECTED = {
     "lazy": {("lazy", ("1",)), ("lazy", ("3",))},
     "fixed-hidden": {("plain-tensor", ()), ("mixing", ())},
-    "chimera": {("plain-tensor", ("2",)), ("mixing", ())},
-    "centered": {("mixing", ())},
+    "chimera": {("plain-tensor", ("2",)), ("mixing", ("2",))},
+    "centered": {("mixing", ("1",))},
     "my-linear": {("no-gradient", ("0",)), ("no-gradient", ("1",))},
 }
 
@@ -867,9 +867,9 @@ def test_nothing_is_found_in_a_sound_network(name: str, seed: int, check: Callab
 VISION = {
     "convnext_tiny": 32, "densenet121": 32, "efficientnet_b0": 32, "googlenet": 32, "mnasnet0_5": 32,
     "mobilenet_v2": 32, "mobilenet_v3_small": 32, "regnet_x_400mf": 32, "regnet_y_400mf": 32, "resnet18": 32, "resnet50": 32,
-    "resnext50_32x4d": 32, "shufflenet_v2_x0_5": 32, "squeezenet1_0": 64, "squeezenet1_1": 64, "swin_t": 32,
-    "mnasnet0_75": 32, "mnasnet1_0": 32, "efficientnet_b1": 32,
-    "regnet_x_800mf": 32, "resnet34": 32, "mobilenet_v3_large": 32, "shufflenet_v2_x1_0": 32,
+    "shufflenet_v2_x0_5": 32, "squeezenet1_0": 64, "squeezenet1_1": 64, "swin_t": 32,
+    "mnasnet0_75": 32, "mnasnet1_0": 32,
+    "regnet_x_800mf": 32, "mobilenet_v3_large": 32, "shufflenet_v2_x1_0": 32,
 }  # fmt: skip
 OTHERS = {
     "r3d_18": (3, 4, 16, 16), "r2plus1d_18": (3, 4, 16, 16), "lraspp_mobilenet_v3_large": (3, 32, 32),

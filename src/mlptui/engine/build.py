@@ -10,7 +10,7 @@ from mlptui.core.architecture.blocks import BLOCKS
 from mlptui.core.architecture.printer import describe
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 from mlptui.core.errors import MlptuiError
-from mlptui.core.text import count, size
+from mlptui.core.text import count, safe, size
 from mlptui.engine import blocks, foreign
 from mlptui.engine.foreign import ForeignError, one_line
 
@@ -48,7 +48,7 @@ def build(tree: Layer, made: dict[int, nn.Module] | None = None, kept: Path | No
         except (BuildError, ForeignError):
             raise
         except Exception as error:  # torch's constructors raise seven types, AssertionError and ZeroDivisionError too
-            raise BuildError(f"layer {path or 'network'}, {describe(layer)}: {one_line(error)}") from None
+            raise BuildError(f"layer {path or 'network'}, {safe(describe(layer), 200)}: {one_line(error)}") from None
 
     return module(tree, "")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 import warnings
@@ -81,7 +82,7 @@ def of_file(file: Path, name: str, arguments: dict[str, Any], folder: Path) -> n
     thing = getattr(module, name, None)
     if thing is None:
         found = sorted(n for n, v in vars(module).items() if _is_candidate(module, v))
-        raise ForeignError(f"{file.name} has no {name}; it has {', '.join(found) or 'no network'}")
+        raise ForeignError(f"{safe(file.name, 100)} has no {safe(name, 100)}; it has {', '.join(found) or 'no network'}")
     if isinstance(thing, nn.Module):
         return thing
     if not callable(thing):
@@ -106,10 +107,9 @@ def load(file: Path, beside: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"_mlptui_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise ForeignError(f"{file.name} is not a Python file")
-    for other in _folders - {folder}:
-        _forget(Path(other))
-        sys.path[:] = [entry for entry in sys.path if entry != other]
-    _forget(Path(folder))
+    _forget({*_folders, folder})
+    sys.path[:] = [entry for entry in sys.path if entry not in _folders]
+    _folders.clear()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -119,8 +119,8 @@ def load(file: Path, beside: Path) -> ModuleType:
     try:
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
     except SyntaxError as error:
-        same = error.filename == str(file)
-        where = file.name if same else Path(error.filename or "?").name
+        same = error.filename in (str(file), None)
+        where = file.name if same else safe(Path(error.filename or "").name, 100)
         raise ForeignError(f"{where}, line {error.lineno or 0}: {error.msg}", (error.lineno or 0) if same else 0) from None
     except (Exception, SystemExit) as error:
         raise _at_line(error, file, "loading it") from None
@@ -129,12 +129,20 @@ def load(file: Path, beside: Path) -> ModuleType:
     return module
 
 
-def _forget(folder: Path) -> None:
-    """Modules of that folder are read anew, as the file itself is."""
+def _forget(folders: set[str]) -> None:
+    """Modules and packages in these folders are read anew, as the file itself is."""
+    begun = tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
+    old = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).parent == folder and not name.startswith("mlptui"):
-            del sys.modules[name]
+        if not isinstance(file, str) or not file.startswith(begun) or name.startswith("mlptui"):
+            continue
+        top = sys.modules.get(name.partition(".")[0], module)
+        places = list(getattr(top, "__path__", [])) or [getattr(top, "__file__", None) or ""]
+        if any(os.path.dirname(place) + os.sep in begun for place in places):  # not what only lies below: site-packages
+            old.append(name)
+    for name in old:
+        del sys.modules[name]
 
 
 def _at_line(error: BaseException, file: Path, doing: str) -> ForeignError:
@@ -153,9 +161,9 @@ def _is_candidate(module: ModuleType, thing: object) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, in one line; with its type where it says too little alone."""
+    """What an exception says, in one line that may be shown; with its type where it says too little alone."""
     try:
-        words = str(error).strip().partition("\n")[0][:300]
+        words = safe(str(error).strip().partition("\n")[0], 300)
     except Exception:
         words = ""
     plain = isinstance(error, RuntimeError | ValueError | TypeError | MlptuiError | OSError) and words

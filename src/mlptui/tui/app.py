@@ -167,7 +167,7 @@ class MlptuiApp(App[int]):
         """The workbench line's right end: what the bench does, and for how long where that is long."""
         bench = self.workbench
         seconds = bench.busy_for
-        words = {"off": "", "starting": "bench starts ...", "ready": "bench ready", "gone": "no bench"}.get(
+        words = {"off": "", "starting": "bench ...", "ready": "bench ready", "gone": "no bench"}.get(
             bench.state, "bench ready"
         )
         if bench.state == "busy" and seconds > 1:

@@ -146,6 +146,11 @@ class ModelState:
         return places.find(path, self.children) if self.sheet else None
 
     @property
+    def path(self) -> str:
+        """The present place in brackets, as PyTorch takes it."""
+        return places.indexed(self.place, self.children) if self.sheet else ""
+
+    @property
     def row(self) -> Row | None:
         return self.sheet.rows[self.index[self.place]] if self.sheet else None
 

@@ -1,6 +1,7 @@
 """The viewer's side of its bench: requests one after the other, their limits in time, and a new bench when one dies."""
 
 import asyncio
+import contextvars
 import json
 import time
 from collections import deque
@@ -58,6 +59,7 @@ class Workbench:
     _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS))
     _worker: Background | None = None
     _writer: Background | None = None
+    _closed: bool = False
     _outbox: deque[bytes] = field(default_factory=deque)
 
     def start(self) -> None:
@@ -69,11 +71,12 @@ class Workbench:
             self._worker, self._writer = Background("bench", loop), Background("bench writer", loop)
         self._begun = time.monotonic()
         self._turn("starting")
+        context = contextvars.copy_context()  # Textual's timers need to know their app
 
         def heard(process: BenchProcess, line: bytes | None) -> None:  # in the bench's thread
             found = None if line is None else _read(line)
             try:
-                loop.call_soon_threadsafe(self._heard, process, found)
+                loop.call_soon_threadsafe(self._heard, process, found, context=context)
             except RuntimeError:  # the viewer has ended
                 process.kill()
 
@@ -91,6 +94,8 @@ class Workbench:
         self._worker.submit(begin, begun)
 
     def stop(self) -> None:
+        """The viewer ends; nothing is heard any more."""
+        self._closed = True
         if self._process:
             self._process.kill()
 
@@ -190,7 +195,8 @@ class Workbench:
             self._post(json.dumps({"cancel": asked.number}).encode())
 
     def _heard(self, process: BenchProcess, message: tuple[int, Answer] | str | None) -> None:
-        if self._process not in (None, process):
+        if self._closed or self._process not in (None, process):
+            process.kill()
             return
         if message is None:
             self._died(process)

@@ -79,7 +79,7 @@ def named_arguments(text: str) -> tuple[tuple[str, Value], ...]:
     call = f"f({text})"
     try:
         match _syntax_tree(call).body:
-            case [ast.Expr(value=ast.Call(args=[], keywords=given))]:
+            case [ast.Expr(value=ast.Call(func=ast.Name("f"), args=[], keywords=given))]:
                 return _Reader().named_values(given)
     except _RefusedError as refused:
         raise ArchitectureError(str(refused)) from None
@@ -115,13 +115,13 @@ class _Reader:
         """A network elsewhere; its arguments are literals with their names, or none."""
         if not named[1].isprintable():
             raise ArchitectureError(f"a path has printable characters only: {_short(named[1])}")
-        blank = " " * len(named[1])  # the call stands where it was typed, so that places in complaints are right
+        blank = " " * len(named[1].encode())  # the call stands where it was typed, so that places in complaints are right
         start = named.start(1)
         module = _syntax_tree(text[:start] + ("f" + blank[1:] if named[3] is not None else blank) + text[named.end(1) :])
         if named[3] is None:
             return Layer(named[1].strip())
         match module.body:
-            case [ast.Expr(value=ast.Call(args=[], keywords=given))]:
+            case [ast.Expr(value=ast.Call(func=ast.Name(), args=[], keywords=given))]:
                 return Layer(named[1].strip(), self.named_values(given))
         raise ArchitectureError(f"arguments of {_short(named[1])} need their names, as in (hidden=256)")
 
@@ -239,7 +239,9 @@ class _Reader:
         kind = _called(node.func)
         if kind in CONTAINERS:
             return self.container(node, kind)
-        if kind in FUNCTIONS and not (node.args or node.keywords):
+        if kind in FUNCTIONS:
+            if node.args or node.keywords:
+                _refuse(node, f"{kind} takes no arguments")
             return self.function(kind)
         if known.signature(kind) is None:
             close = _near(kind, known.names())
@@ -432,7 +434,7 @@ def _called(node: ast.expr) -> str:
 
 
 def _unknown_name(name: str, bound: list[str]) -> str:
-    if name in known.names():
+    if name in known.names() or name in FUNCTIONS:
         return f"{name} needs brackets: {known.spelled(name)}(...)"
     close = _near(name, bound)
     return f"nothing is called {_short(name)!r} here" + (f"; did you mean {close}?" if close else "")

@@ -50,6 +50,11 @@ def dotted(place: tuple[str, ...]) -> str:
     return ".".join(place)
 
 
-def indexed(place: tuple[str, ...], numbered: bool = True) -> str:
-    """`[0]["block 1"][0]`: numbers bare, names quoted."""
-    return "".join(f"[{name}]" if name.isdecimal() and numbered else f'["{name}"]' for name in place)
+def indexed(place: tuple[str, ...], children: dict[tuple[str, ...], list[str]]) -> str:
+    """`[0]["block 1"][0]`: a number where it counts the children, else the name in quotes."""
+    shown = ""
+    for i, name in enumerate(place):
+        names = children.get(place[:i], [])
+        counts = name.isascii() and name.isdecimal() and int(name) < len(names) and names[int(name)] == name
+        shown += f"[{name}]" if counts else f'["{name}"]'
+    return shown

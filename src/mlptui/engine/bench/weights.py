@@ -18,24 +18,32 @@ LARGEST = 256 << 20  # bytes of a network whose weights are kept for the case th
 
 def transplant(old: nn.Module, new: nn.Module) -> str:
     """Copy every tensor whose name and shape fit; says how many did not."""
-    return _fill(new, {name: t for name, t in old.state_dict().items() if not is_lazy(t)})
+    return _fill(new, _tensors(old))
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state_dict's tensors that have a size; a network's own extra state is left out."""
+    return {name: t for name, t in model.state_dict().items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
 
 
 def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
     kept = 0
-    own = {name: t for name, t in model.state_dict().items() if not is_lazy(t)}
+    own = _tensors(model)
     with torch.no_grad():
         for name, tensor in own.items():
             if name in given and given[name].shape == tensor.shape:
-                tensor.copy_(given[name])
-                kept += 1
+                try:
+                    tensor.copy_(given[name])
+                    kept += 1
+                except RuntimeError:  # a tensor whose elements share memory cannot be written
+                    pass
     fresh = len(own) - kept
     return f"{counted(kept, 'tensor')} kept" + (f", {fresh} drawn anew" if fresh else "")
 
 
 def save(model: nn.Module, file: Path) -> bool:
     """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError."""
-    tensors = {name: t.detach() for name, t in model.state_dict().items() if not is_lazy(t)}
+    tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
     if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         atomic.unlink_quietly(file)
         return False

@@ -30,7 +30,7 @@ from mlptui.engine.inspect import detail, inputs, mend, places
 from mlptui.engine.inspect.compare import compare
 from mlptui.engine.inspect.copies import CopyError, copied
 from mlptui.engine.inspect.flow import flow
-from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, probe
+from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
 from mlptui.store.paths import Paths
 
@@ -74,6 +74,8 @@ class Workbench:
                 found = Refused(message=str(error))
             except KeyboardInterrupt:
                 found = Refused(message="cancelled", cancelled=True)
+            except RecursionError:
+                found = Refused(message="the network holds itself, or nests too deeply")
             except MemoryError:
                 found = Refused(message="there is not enough memory for that")
             except (Exception, SystemExit) as error:
@@ -142,11 +144,15 @@ class Workbench:
                 layer = parse(text)
                 return *edit.change(tree, place, layer), f"make it {describe(layer)}"
             case "arguments":
-                layer = parse(f"{known.spelled(where.kind)}({text})")
+                layer = _of_kind(where, parse(f"{known.spelled(where.kind)}({text})"))
                 return *edit.change(tree, place, layer), f"make it {describe(layer)}"
             case "argument":
-                given = {**dict(where.arguments), **dict(named_arguments(text))}
-                layer = parse(f"{known.spelled(where.kind)}({', '.join(f'{n}={literal(v)}' for n, v in given.items())})")
+                changed = named_arguments(text)
+                if not changed:
+                    raise UsageError("write name=value, as out_features=10")
+                given = {**dict(where.arguments), **dict(changed)}
+                words = ", ".join(f"{name}={literal(value)}" for name, value in given.items())
+                layer = _of_kind(where, parse(f"{known.spelled(where.kind)}({words})"))
                 return *edit.change(tree, place, layer), f"set {text}"
             case "rename":
                 return *edit.rename(tree, place, text), f"rename to {text}"
@@ -170,13 +176,14 @@ class Workbench:
         torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
         twin = copied(before.model)
         first = inputs.batch(before.model, request.input, PROBE_SIZE, self.paths)
-        was = twin.training
+        modes = [(spot.module, spot.module.training) for spot in places.spots(twin)]
         try:
             with torch.no_grad():
-                twin.eval()(first.inputs)
-        except Exception as error:
+                in_evaluation(twin)(first.inputs)
+        except (Exception, SystemExit) as error:
             raise CopyError(f"the input does not pass: {foreign.one_line(error)}") from None
-        twin.train(was)
+        for module, mode in modes:
+            module.training = mode
         if not before.editable:
             self.states.enter(State(before.tree, twin, {}, before.text, "materialise", before.note))
             return self.sheet()
@@ -309,6 +316,13 @@ class Workbench:
             seed_weights(self._seed)
             other = build(tree)
         return compare(self.now.model, other, label(tree))
+
+
+def _of_kind(before: Layer, after: Layer) -> Layer:
+    """Arguments are of the layer that is there; text that ends it and begins another one is refused."""
+    if after.kind != before.kind:
+        raise UsageError(f"these are not the arguments of {before.kind}")
+    return after
 
 
 def check_memory(tree: Layer) -> None:

@@ -14,7 +14,7 @@ from mlptui.engine.inspect.places import Spot, hidden_modules
 
 MANY = 4
 DEAD = 0.9  # share of units that never fire, from which on a rectifier is called dead
-GROWTH = 1e5  # how much larger or smaller than the first layers' the last layers' activations or gradients may be
+GROWTH = 1e6  # how much larger or smaller than the first layers' the last layers' activations or gradients may be
 SKIPPED = ("StochasticDepth", "DropPath")  # blocks without a way around them make one and do not call it
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 DROPOUTS = (nn.modules.dropout._DropoutNd,)
@@ -112,7 +112,7 @@ def not_finite(evidence: Evidence, _: Question) -> Iterator[Finding]:
                 yield Finding(
                     code="not-finite",
                     place=spot.place,
-                    says=f"{counted(bad, 'value')} in {safe(name, 80)} of {named(spot.place)} not finite: nan or infinity",
+                    says=f"{safe(name, 80)} of {named(spot.place)} has {counted(bad, 'value')} of nan or infinity",
                     cause="they spread to every output and every gradient",
                     remedy="initialise it anew, or load a checkpoint from before",
                 )
@@ -313,12 +313,16 @@ def dead(evidence: Evidence, _: Question) -> Iterator[Finding]:
 
 def scales(evidence: Evidence, _: Question) -> Iterator[Finding]:
     """Activations and gradients that grow or shrink through the depth."""
-    weighted = [s for s in evidence.spreads if s.module._parameters and s.finite and s.size > 0]
+    finite = [s for s in evidence.spreads if s.module._parameters and s.finite]
+    weighted = [s for s in finite if s.size > 0]
+    slopes = [(s.place, _slope(s.module)) for s in firsts(evidence)]
+    sizes = [(place, size) for place, size in slopes if size is not None]
+    if len(sizes) > 8 and sum(size == 0 for _, size in sizes) > len(sizes) // 2 and sizes[-1][1] > 0:
+        yield from _scale(0.0, sizes[0][0], "gradient", "gradients", "first layers'", "last layers'")
+        return
     if len(weighted) >= 3:
         first, last = _ends([s.size for s in weighted])
         yield from _scale(last / first, weighted[-1].place, "activation", "activations", "last layers'", "first layers'")
-    slopes = [(s.place, _slope(s.module)) for s in firsts(evidence)]
-    sizes = [(place, size) for place, size in slopes if size is not None]
     zero_head = bool(weighted) and all(not bool(p.any()) for p in weighted[-1].module._parameters.values() if p is not None)
     if len(sizes) >= 3 and not zero_head:
         first, last = _ends([size for _, size in sizes])
@@ -343,7 +347,7 @@ def _scale(ratio: float, place: Place, code: str, what: str, these: str, those: 
         yield Finding(
             code=f"{'exploding' if grows else 'vanishing'}-{code}",
             place=place,
-            says=f"the {these} {what} are {ratio:.0e} times the {those}",
+            says=f"the {these} {what} are {f'{ratio:.0e} times' if ratio else 'nothing beside'} the {those}",
             cause="each layer multiplies the scale by about the same factor",
             remedy="use Xavier or Kaiming initialisation, normalisation layers, or other activations",
         )
@@ -389,7 +393,11 @@ def output_size(evidence: Evidence, question: Question) -> Iterator[Finding]:
         return
     if isinstance(output, torch.Tensor) and output.dim() == 0:
         return  # mixing says it
-    need = f"{k} classes ask for [{n}, {k}]" if question.classes else f"a number to predict asks for [{n}, 1]"
+    need = (
+        f"{'1 class asks' if k == 1 else f'{k} classes ask'} for [{n}, {k}]"
+        if question.classes
+        else f"a number to predict asks for [{n}, 1]"
+    )
     cause, remedy, fix, place = "the last layer does not have the size that the data ask for", "", None, evidence.last
     spot = next((s for s in evidence.spots if s.place == place), None)
     if not evidence.single:
@@ -412,7 +420,8 @@ def output_size(evidence: Evidence, question: Question) -> Iterator[Finding]:
     ):
         remedy = f"give the last layer {counted(k, 'output')}"
         change = Change(action="argument", place=place, text=f"out_features={k}")
-        fix = Step(says=f"set out_features to {k}", change=change)
+        if sum(s.module is spot.module for s in evidence.spots) == 1:
+            fix = Step(says=f"set out_features to {k}", change=change)
     yield Finding(
         code="outputs",
         place=place,
@@ -445,7 +454,7 @@ def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
         yield Finding(
             code="mixing",
             place=(),
-            says=f"{n} samples give one output of shape {list(whole.shape)}",
+            says=f"{n} samples give an output of shape {list(whole.shape)}, whose first dimension is not the samples'",
             cause="forward sums or averages over the batch",
             remedy="keep the first dimension: sum over the others, as in x.sum(-1)",
         )
@@ -454,8 +463,9 @@ def mixing(evidence: Evidence, _: Question) -> Iterator[Finding]:
             code="mixing",
             place=(),
             says="a sample's output depends on which other samples are in the batch, in evaluation mode too",
-            cause="something averages over the first dimension, as X.mean() or a batch norm without running statistics",
-            remedy="average over the other dimensions: X.mean(-1, keepdim=True)",
+            cause="something works along the first dimension: X.mean(), batch norm without running statistics, "
+            "an LSTM without batch_first",
+            remedy="leave the first dimension to the samples: X.mean(-1, keepdim=True), batch_first=True",
         )
 
 

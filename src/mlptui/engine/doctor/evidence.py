@@ -142,15 +142,15 @@ def dead_share(output: torch.Tensor) -> float:
 
 def gather(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor | None, classes: bool, outputs: int) -> Evidence:
     """Run the copy and note what happens. Raises CopyError."""
-    with same_randomness():
+    with same_randomness(), torch.enable_grad():
         torch.manual_seed(0)
         twin = copied(model)
         was = {spot.place: spot.module.training for spot in spots(twin)}
         evidence = Evidence(twin, spots(twin), len(inputs), _trial=(inputs,))
-        evidence.known = known = registered(twin)
+        evidence.known, known = registered(twin), registered(model)
         evidence.plain = {
             spot.place: [name for name, _ in plain_tensors(spot.module, known)]
-            for spot in evidence.spots
+            for spot in spots(model)
             if not type(spot.module).__module__.startswith(("torch.", "torchvision."))
         }
         _forward(evidence, inputs.clone())
@@ -188,9 +188,11 @@ def _forward(evidence: Evidence, inputs: torch.Tensor) -> None:
         tensor = first_tensor(call.output)
         if tensor is not None and tensor.numel() and (call.module._parameters or not call.module._modules):
             numbers = tensor.detach().double()
-            evidence.spreads.append(
-                Spread(call.place, call.module, numbers.square().mean().sqrt().item(), bool(torch.isfinite(numbers).all()))
-            )
+            try:
+                size, finite = numbers.square().mean().sqrt().item(), bool(torch.isfinite(numbers).all())
+            except RuntimeError:  # inside of vmap there are no numbers to be had
+                return
+            evidence.spreads.append(Spread(call.place, call.module, size, finite))
 
     if not any(spot.module.training for spot in evidence.spots):
         for spot in evidence.spots:
@@ -199,7 +201,7 @@ def _forward(evidence: Evidence, inputs: torch.Tensor) -> None:
         try:
             evidence.output = evidence.twin(inputs)
         except (Exception, SystemExit) as error:
-            stuck = tracer.innermost
+            stuck = tracer.culprit(error)
             evidence.error, evidence.at = f"in training mode: {one_line(error)}", stuck.place if stuck else ()
 
 

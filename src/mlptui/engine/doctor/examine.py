@@ -65,7 +65,7 @@ def _misfit(probed: Probed) -> Finding:
     return Finding(
         code="shape",
         place=probed.fault.place,
-        says=f"in evaluation mode the input does not pass {named(probed.fault.place)}",
+        says=f"the input does not pass {named(probed.fault.place)}",
         cause=probed.fault.message,
         remedy="mend this layer, or look at it with another input",
         fix=next(mend.fixes(probed.faulty), None),

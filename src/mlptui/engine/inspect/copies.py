@@ -41,8 +41,19 @@ def copied(model: nn.Module) -> nn.Module:
         twin = copy.deepcopy(model, memo)
     except Exception as error:
         raise CopyError(f"the network cannot be copied, so it is not run: {one_line(error)}") from None
+    mine = {*map(id, model.modules()), *_memory(model)}
+    if any(id(m) in mine for m in twin.modules()) or mine & _memory(twin):
+        raise CopyError("the network's copy shares memory with it, so it is not run")
     twin.zero_grad(set_to_none=True)
     return twin
+
+
+def _memory(model: nn.Module) -> set[int]:
+    """Where the tensors lie."""
+    dense = [
+        t for t in [*model.parameters(), *model.buffers()] if not is_lazy(t) and t.layout == torch.strided and not t.is_meta
+    ]
+    return {t.data_ptr() for t in dense if t.numel()}
 
 
 @contextmanager

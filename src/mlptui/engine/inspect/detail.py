@@ -16,7 +16,7 @@ from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import CopyError, copied, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
-from mlptui.engine.inspect.places import own_tensors
+from mlptui.engine.inspect.places import own_tensors, spots
 from mlptui.engine.inspect.probe import Call, Tracer, in_evaluation
 
 MAX_LINES = 400
@@ -82,9 +82,11 @@ def measure(model: nn.Module, inputs: torch.Tensor, place: Place) -> Measured:
         call = next((c for c in reversed(tracer.calls) if c.place == place and c.done), None)
         if call is None:
             raise CopyError("the probe does not pass through it")
-        call.module.train()
+        for spot in spots(call.module):
+            spot.module.training = True
         try:
-            return _measured(call)
+            with torch.enable_grad():
+                return _measured(call)
         except CopyError:
             raise
         except Exception as error:
@@ -139,7 +141,7 @@ def _leaf(value: Any) -> Any:
 
 
 def _again(value: Any) -> Any:
-    return value.view_as(value) if isinstance(value, torch.Tensor) else value
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def _median(make: Callable[[], Any], use: Callable[[Any], None], timed_first: bool = True) -> tuple[float, int]:

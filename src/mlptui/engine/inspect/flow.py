@@ -34,7 +34,7 @@ def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: 
             try:
                 twin(inputs)
             except (Exception, SystemExit) as error:
-                stuck = tracer.innermost
+                stuck = tracer.culprit(error)
                 came = ", ".join(map(str, stuck.inputs)) if stuck else described(inputs)
                 fault = Fault(place=stuck.place if stuck else (), message=f"{came} came in: {one_line(error)}")
     order = {id(call): i for i, call in enumerate(tracer.calls)}

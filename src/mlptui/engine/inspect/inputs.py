@@ -2,6 +2,7 @@
 
 import ast
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -87,11 +88,15 @@ def typed(model: nn.Module, text: str, shape: tuple[int, ...]) -> torch.Tensor:
         raise InputError("that is too long to be typed")
     try:
         if text.startswith(("[", "(")):
-            values = torch.tensor(ast.literal_eval(text))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Python's own, about odd literals
+                values = torch.tensor(ast.literal_eval(text))
         else:
             values = torch.tensor([float(word) for word in text.replace(",", " ").split()])
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, RuntimeError, OverflowError):
         raise InputError(f"these are not numbers: {safe(text, 80)!r}; write 1 2 3 4 5, or [[1, 2], [3, 4]]") from None
+    if values.is_complex():
+        raise InputError("complex numbers cannot go in")
     if not values.numel():
         raise InputError("write at least one number")
     values = values.long() if _takes_indices(model) else values.float()

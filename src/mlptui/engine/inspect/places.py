@@ -106,12 +106,18 @@ def rows(model: nn.Module) -> list[Row]:
     """One row a place. Totals count a subtree's parameters once, as `sum(p.numel() for p in module.parameters())` does."""
     found, known = spots(model), registered(model)
     inside: dict[int, set[torch.Tensor]] = {}
+    above: set[int] = set()
+    looped: set[int] = set()
 
     def tensors(module: nn.Module) -> set[torch.Tensor]:
+        if id(module) in above:  # a module inside of itself
+            looped.add(id(module))
+            return set()
         if id(module) not in inside:
-            inside[id(module)] = set()  # a module inside of itself adds nothing
+            above.add(id(module))
             own = {t for t in [*module._parameters.values(), *module._buffers.values()] if t is not None}
             inside[id(module)] = own.union(*(tensors(child) for child in module._modules.values() if child is not None))
+            above.discard(id(module))
         return inside[id(module)]
 
     owner: dict[torch.Tensor, Place] = {}
@@ -120,6 +126,8 @@ def rows(model: nn.Module) -> list[Row]:
         mine = [p for p in spot.module._parameters.values() if p is not None]
         new = [p for p in mine if owner.setdefault(p, spot.place) == spot.place]
         below = tensors(spot.module)
+        if looped:
+            below = {*spot.module.parameters(), *spot.module.buffers()}
         weights = [p for p in below if isinstance(p, nn.Parameter)]
         sized = [t for t in below if not is_lazy(t)]
         kinds = {(str(t.device), str(t.dtype).removeprefix("torch.")) for t in sized}

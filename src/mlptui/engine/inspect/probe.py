@@ -1,5 +1,6 @@
 """Shapes and costs of every layer, from one batch through a copy."""
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Tracer:
     count: bool = False
     calls: list[Call] = field(default_factory=list)
     total: int = 0
+    raised: tuple[Call, BaseException | None] | None = None
 
     def __enter__(self) -> Self:
         found = spots(self.model)
@@ -72,7 +74,7 @@ class Tracer:
         for module in {id(s.module): s.module for s in found}.values():
             try:
                 self._hooks.append(module.register_forward_pre_hook(self._enters, with_kwargs=True))
-                self._hooks.append(module.register_forward_hook(self._leaves))
+                self._hooks.append(module.register_forward_hook(self._leaves, always_call=True))
             except RuntimeError:  # compiled by torch.jit: it runs unseen
                 pass
         self._counting = ExitStack()
@@ -105,11 +107,13 @@ class Tracer:
         self._open.append(call)
 
     def _leaves(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        while self._open and self._open[-1].module is not module:  # left by an exception that the network caught
-            self._open.pop()
-        if not self._open:
+        if not self._open or self._open[-1].module is not module:
             return
         call = self._open.pop()
+        if output is None and sys.exception() is not None:  # it raised; the first that did is the innermost
+            if self.raised is None or self.raised[1] is not sys.exception():
+                self.raised = call, sys.exception()
+            return
         call.output, call.done = output, True
         self.seen(call)
         if not self.keep:
@@ -122,8 +126,12 @@ class Tracer:
 
     @property
     def innermost(self) -> Call | None:
-        """The call that runs now; after an exception the one that it came from."""
+        """The call that runs now."""
         return self._open[-1] if self._open else None
+
+    def culprit(self, error: BaseException) -> Call | None:
+        """The innermost call that an exception came out of."""
+        return self.raised[0] if self.raised and self.raised[1] is error else None
 
 
 def described(value: Any) -> str:
@@ -163,7 +171,7 @@ def probe(model: nn.Module, inputs: torch.Tensor) -> Probed:
                 try:
                     twin(inputs)
                 except (Exception, SystemExit) as error:
-                    fault = tracer.innermost or Call((), twin, (described(inputs),))
+                    fault = tracer.culprit(error) or Call((), twin, (described(inputs),))
                     message = one_line(error)
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)

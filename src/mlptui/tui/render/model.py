@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from mlptui.core import text
-from mlptui.core.architecture.place import dotted, indexed
+from mlptui.core.architecture.place import dotted
 from mlptui.core.bench import Compared, Detail, Fault, FlowSheet, Passed, Report, Row, Shapes, Sheet
 from mlptui.tui.render import pictures
 from mlptui.tui.render.cells import (
@@ -182,12 +182,12 @@ def _name(item: TreeRow, cells: int, here: bool, glyphs: Glyphs) -> Line:
 
 
 def layer(
-    row: Row, passed: Passed | None, detail: Detail | None, fault: Fault | None, notes: list[str], cells: int, glyphs: Glyphs
+    row: Row, path: str, passed: Passed | None, detail: Detail | None, fault: Fault | None, notes: list[str], cells: int
 ) -> list[Line]:
-    """One layer: what it is, what goes through it, its tensors, what it costs."""
+    """One layer: what it is, what goes through it, its tensors, what it costs. `path` is its place in brackets."""
     lines: list[Line] = [[(line, STRONG)] for line in wrapped(called(row), cells)]
     if row.place:
-        lines.append([(text.cut(f"{dotted(row.place)}  {indexed(row.place)}", cells), DIM)])
+        lines.append([(text.cut(f"{dotted(row.place)}  {path}", cells), DIM)])
     if fault is not None and fault.place == row.place:
         lines += [[], *([(line, BAD)] for line in wrapped(fault.message, cells))]
         for i, step in enumerate(fault.fixes):

@@ -2,7 +2,7 @@
 
 from textual.message import Message
 
-from mlptui.core.architecture.place import dotted, indexed
+from mlptui.core.architecture.place import dotted
 from mlptui.tui import keys
 from mlptui.tui.model_state import ModelState
 from mlptui.tui.render import model
@@ -44,7 +44,7 @@ class TreeCanvas(CursorCanvas):
     def draw(self, width: int, height: int) -> list[Line]:
         state = self.state
         here = state.row
-        crumb = f"{dotted(state.place)}   net{indexed(state.place)}" if state.place else "the whole network"
+        crumb = f"{dotted(state.place)}   net{state.path}" if state.place else "the whole network"
         if state.filter:
             crumb = f"filter: {state.filter}   " + crumb
         if state.marked is not None:
@@ -162,7 +162,7 @@ class PaneCanvas(Canvas, can_focus=True):
                 return model.compared(state.compared, state.sheet.parameters, cells, self.glyphs)
         fault = state.shapes.fault if state.shapes else None
         notes = [*self.notes, *([state.shapes.why] if state.shapes and state.shapes.why else [])]
-        return model.layer(row, state.passed, detail, fault, notes, cells, self.glyphs)
+        return model.layer(row, state.path, state.passed, detail, fault, notes, cells)
 
     def action_move(self, by: int) -> None:
         if self.view == "doctor" and self.state.report and self.state.report.findings and abs(by) == 1:
