@@ -300,5 +300,13 @@ class Refused(Value):
 
 Answer = Sheet | Shapes | Detail | FlowSheet | Report | Compared | NameList | Refused
 
+# Long answers come in parts, so that whoever reads them can do something else in between: lines with some of the items of a
+# field, then the answer without them.
+PARTS: dict[str, tuple[str, TypeAdapter[tuple[Row | Passed, ...]]]] = {
+    "sheet": ("rows", TypeAdapter(tuple[Row, ...])),
+    "shapes": ("passed", TypeAdapter(tuple[Passed, ...])),
+}
+PART = 500  # items of a line
+
 REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +17,7 @@ USUAL_RATE = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
 
 
 HIDDEN = 256
+parsed = lru_cache(maxsize=8)(parse)  # a form asks for the same text again and again
 
 
 def fitting(shape: tuple[int, ...], classes: int) -> dict[str, str]:
@@ -143,7 +145,7 @@ class Recipe(Part):
     @classmethod
     def _readable(cls, text: str) -> str:
         try:
-            parse(text)
+            parsed(text)
         except ArchitectureError as error:
             raise ValueError(str(error)) from None
         return text

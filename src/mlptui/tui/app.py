@@ -120,7 +120,7 @@ class MlptuiApp(App[int]):
         self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
         _be_nice()
         sys.setswitchinterval(SWITCH)
-        for name in ("watch", "runs", "commands", "devices", "load", "settings", "sets", "open", "samples", "jobs"):
+        for name in ("watch", "runs", "commands", "devices", "load", "settings", "sets", "open", "samples", "jobs", "network"):
             self.background[name] = Background(name, loop)
         if self.is_headless is False:
             terminal.end_on_signals(self)

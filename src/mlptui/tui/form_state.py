@@ -2,13 +2,11 @@
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from mlptui.core.architecture.parse import parse as parse_anew
 from mlptui.core.architecture.printer import to_text
 from mlptui.core.architecture.tree import label, parameter_count
 from mlptui.core.errors import ArchitectureError, Problem, RecipeError
-from mlptui.core.recipe import USUAL_RATE, FormField, Recipe, check, fields, fitting, nested, value_at
+from mlptui.core.recipe import USUAL_RATE, FormField, Recipe, check, fields, fitting, nested, parsed, value_at
 from mlptui.core.text import count
 from mlptui.tui.render.form import FormRow
 
@@ -33,8 +31,6 @@ SUGGESTED = {
 
 
 OF_PICTURES = ("data.shift", "data.flip", "data.crop")
-
-parse = lru_cache(maxsize=8)(parse_anew)
 
 
 @dataclass(frozen=True)
@@ -182,7 +178,7 @@ class FormState:
         text = self.text(path)
         if path == "architecture":
             try:
-                return label(parse(text))
+                return label(parsed(text))
             except ArchitectureError:
                 return text
         return text or "-"
@@ -191,7 +187,7 @@ class FormState:
         """What the next run will use, for the workbench line."""
         if recipe is None:
             return (self.text("data.name"), self.shown("architecture"), self.text("device"))
-        tree = parse(recipe.architecture)
+        tree = parsed(recipe.architecture)
         parameters = parameter_count(tree)
         counted = [f"{count(parameters)} parameters"] if parameters is not None else []
         return (recipe.data.name or self.default_data, label(tree), *counted, recipe.device)
@@ -209,7 +205,7 @@ class FormState:
             f"{count(samples)} samples to train on, {count(train_size - samples)} kept for validation",
             f"{count(steps)} steps an epoch, {count(steps * recipe.epochs)} in all",
             "",
-            *to_text(parse(recipe.architecture), 44).splitlines(),
+            *to_text(parsed(recipe.architecture), 44).splitlines(),
             "",
             "the same from the command line:",
             "  mlptui train",
@@ -227,7 +223,7 @@ class FormState:
 def one_line(text: str) -> str:
     """An architecture text on one line that still parses: bindings separated by semicolons."""
     try:
-        lines = to_text(parse(text)).splitlines()
+        lines = to_text(parsed(text)).splitlines()
     except ArchitectureError:
         return " ".join(text.split())
     statements: list[str] = []

@@ -8,14 +8,15 @@ from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import Layer
 from mlptui.core.bench import Compared, Detail, FlowSheet, Input, Passed, Place, Report, Row, Shapes, Sheet
 from mlptui.core.errors import ArchitectureError
-from mlptui.tui.render.model import TreeRow, called
+from mlptui.tui.render.model import TreeRow, Widths, called, widths
 
 ROOM = 40  # rows that a network shows at first
 
 
 @dataclass
 class ModelState:
-    """`folded` holds the places whose children are hidden; `typed` an input shape that stands for the data set's."""
+    """`folded` holds the places whose children are hidden; `typed` an input shape that stands for the data set's;
+    it is `borrowed` where it came with a network and goes with it."""
 
     sheet: Sheet | None = None
     shapes: Shapes | None = None
@@ -28,10 +29,13 @@ class ModelState:
     place: Place = ()
     marked: Place | None = None
     typed: tuple[int, ...] | None = None
+    borrowed: bool = False
     numbers: str = ""
     sample: int = 0
     error: str = ""
+    widths: Widths = field(default_factory=Widths)
     _rows: list[TreeRow] = field(default_factory=list)
+    _by_place: dict[Place, int] = field(default_factory=dict)
 
     def show(self, sheet: Sheet) -> None:
         """Another network, or the same one changed: folds, mark and cursor stay where their places still are."""
@@ -120,7 +124,8 @@ class ModelState:
                     found.get(row.place, 0),
                 )
             )
-        self._rows = rows
+        self._rows, self.widths = rows, widths(rows)
+        self._by_place = {item.row.place: i for i, item in enumerate(rows)}
 
     @property
     def rows(self) -> list[TreeRow]:
@@ -129,11 +134,10 @@ class ModelState:
     @property
     def cursor(self) -> int:
         """The visible row of the present place, or of what hides it."""
-        by_place = {item.row.place: i for i, item in enumerate(self._rows)}
         place = self.place
-        while place not in by_place and place:
+        while place not in self._by_place and place:
             place = place[:-1]
-        return by_place.get(place, 0)
+        return self._by_place.get(place, 0)
 
     def go(self, place: Place) -> None:
         """To a place, opening what hides it."""

@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from mlptui.core.bench import ANSWERS, REQUESTS, Answer, Open, Refused, Request, Sheet
+from mlptui.core.bench import ANSWERS, PARTS, REQUESTS, Answer, Open, Refused, Request, Sheet
 from mlptui.core.text import safe
 from mlptui.launch.bench import BenchError, BenchProcess, sweep
 from mlptui.store.paths import Paths
@@ -73,8 +74,12 @@ class Workbench:
         self._turn("starting")
         context = contextvars.copy_context()  # Textual's timers need to know their app
 
+        reader = _Reader()
+
         def heard(process: BenchProcess, line: bytes | None) -> None:  # in the bench's thread
-            found = None if line is None else _read(line)
+            found = None if line is None else reader.read(line)
+            if line is not None and found is None:
+                return
             try:
                 loop.call_soon_threadsafe(self._heard, process, found, context=context)
             except RuntimeError:  # the viewer has ended
@@ -244,7 +249,7 @@ class Workbench:
         if again:
             self.start()
         else:
-            self._refuse_all("the bench died again and again")
+            self._refuse_all(f"the bench died {RESTARTS} times: {last[-1] if last else how}. Its log is {process.log}")
         self.said(f"the bench was ended: {how}" + ("; another one starts" if again else "; b starts another one"))
         if asked:
             asked.done(Refused(message=f"the bench was ended: {how}", output=tuple(last)))
@@ -262,9 +267,27 @@ class Workbench:
             asked.done(Refused(message=why))
 
 
-def _read(line: bytes) -> tuple[int, Answer] | str:
-    """An answer with the number of its request, or the version of torch of a bench that is ready."""
-    if line.startswith(b'{"ready"'):
-        return str(json.loads(line)["ready"])
-    head, _, body = line.partition(b',"answer":')
-    return int(head.removeprefix(b'{"id":')), ANSWERS.validate_json(body[:-1])
+class _Reader:
+    """Puts long answers together again."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def read(self, line: bytes) -> tuple[int, Answer] | str | None:
+        """An answer with the number of its request; the version of torch of a bench that is ready; None for a part."""
+        if line.startswith(b'{"ready"'):
+            return str(json.loads(line)["ready"])
+        head, _, body = line.partition(b',"answer":')
+        if not body:
+            self._parts.append(line.partition(b',"part":')[2][:-1])
+            return None
+        answer = ANSWERS.validate_json(body[:-1])
+        parts, self._parts = self._parts, []
+        if parts and answer.kind in PARTS:
+            name, items = PARTS[answer.kind]
+            together: list[Any] = []
+            for part in parts:
+                together += items.validate_json(part)
+                time.sleep(0)  # the thread that answers keys may go first
+            answer = answer.model_copy(update={name: tuple(together)})
+        return int(head.removeprefix(b'{"id":')), answer

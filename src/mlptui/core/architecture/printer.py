@@ -1,9 +1,12 @@
 """The tree of layers back to text that `parse` reads to the same tree."""
 
+from itertools import groupby
+
 from mlptui.core.architecture.known import signature, spelled
 from mlptui.core.architecture.tree import Layer
 
 WIDTH = 88
+MANY = 8  # equal layers in a row from which on they are written as a repetition
 
 
 def to_text(tree: Layer, width: int = WIDTH) -> str:
@@ -42,11 +45,23 @@ def _expression(layer: Layer, names: dict[int, str], indent: int, width: int, ow
     for name, child in layer.children:
         text = _expression(child, names, inner, width)
         parts.append(text if numbered else f"({_quoted(name)}, {text})")
+    if numbered:
+        parts = _repeated(parts, set(names.values()))
     flat = open_ + ", ".join(parts) + close
     if "\n" not in flat and len(flat) + indent <= width:
         return flat
     pad = " " * inner
     return open_ + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + close
+
+
+def _repeated(parts: list[str], tied: set[str]) -> list[str]:
+    """Many equal layers in a row as one repetition; tied ones are not equal but the same, and stay."""
+    shorter: list[str] = []
+    for text, group in groupby(parts):
+        number = sum(1 for _ in group)
+        many = number >= MANY and text not in tied and "\n" not in text
+        shorter += [f"*[{text} for _ in range({number})]"] if many else [text] * number
+    return shorter
 
 
 def _arguments(layer: Layer) -> str:

@@ -15,7 +15,7 @@ from mlptui.core.architecture import edit, known
 from mlptui.core.architecture.parse import named_arguments, parse
 from mlptui.core.architecture.printer import describe, literal, to_text
 from mlptui.core.architecture.tree import Layer, label, parameter_count
-from mlptui.core.bench import Answer, Change, Compare, Fault, Materialise, Place, Refused, Request, Sheet, Step
+from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise, Place, Refused, Request, Sheet, Step
 from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
@@ -172,6 +172,7 @@ class Workbench:
         lazy = {spot.place for spot in found if places.lazy_names(spot.module)}
         if not lazy:
             raise UsageError("no layer waits for its size")
+        self._check_lazy(request.input)
         self._steps += 1
         torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
         twin = copied(before.model)
@@ -232,6 +233,7 @@ class Workbench:
 
     def probe(self, request: bench.Probe) -> bench.Shapes:
         try:
+            self._check_lazy(request.input)
             first = inputs.batch(self.now.model, request.input, PROBE_SIZE, self.paths)
             found = probe(self.now.model, first.inputs)
         except MlptuiError as error:
@@ -242,6 +244,11 @@ class Workbench:
             multiply_adds=found.multiply_adds,
             fault=self._with_fixes(found),
         )
+
+    def _check_lazy(self, wanted: Input) -> None:
+        """Lazy layers get their sizes from the input, and with them their memory. Raises BuildError."""
+        if any(layer.kind.startswith("Lazy") for _, layer in self.now.tree.walk()):
+            check_fits(self.now.tree, CpuReader().read().memory_available, (PROBE_SIZE, *wanted.shape))
 
     def _with_fixes(self, found: Probed) -> Fault | None:
         if found.fault is None or found.faulty is None:

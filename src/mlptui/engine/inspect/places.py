@@ -15,6 +15,8 @@ from mlptui.core.text import safe
 T = TypeVar("T")
 MAX_PLACES = 20_000
 MAX_ARGUMENTS = 400
+HOLDERS = (torch.Tensor, list, tuple, dict)
+TORCHS_OWN = frozenset(vars(nn.Module()))  # attributes that every module has
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def spots(model: nn.Module) -> list[Spot]:
 
 def lazy_names(module: nn.Module) -> list[str]:
     """The module's own parameters and buffers that have no size yet."""
-    own = {**module._parameters, **module._buffers}
-    return [name for name, tensor in own.items() if tensor is not None and is_lazy(tensor)]
+    own = (*module._parameters.items(), *module._buffers.items())
+    return [name for name, tensor in own if tensor is not None and is_lazy(tensor)]
 
 
 def registered(model: nn.Module) -> frozenset[int]:
@@ -60,10 +62,14 @@ def plain_tensors(module: nn.Module, known: frozenset[int] | None = None) -> Ite
 
     `known` is `registered(model)` of the whole network. What a forward computed and left behind is no state.
     """
+    own = vars(module)
+    held = [(name, own[name]) for name in own.keys() - TORCHS_OWN if isinstance(own[name], HOLDERS)]
+    if not held:
+        return
     known = registered(module) if known is None else known
     derived = {h.name for h in module._forward_pre_hooks.values() if hasattr(h, "name") and hasattr(h, "compute_weight")}
-    for name, value in vars(module).items():
-        if name in ("_parameters", "_buffers", "_modules") or name in derived:  # derived: the old weight_norm's weight
+    for name, value in sorted(held, key=lambda pair: list(own).index(pair[0])):
+        if name in derived:  # the old weight_norm's weight
             continue
         for path, tensor in _held(name, value, torch.Tensor):
             if id(tensor) not in known and (tensor.grad_fn is None or isinstance(tensor, nn.Parameter)):
@@ -73,7 +79,7 @@ def plain_tensors(module: nn.Module, known: frozenset[int] | None = None) -> Ite
 def hidden_modules(module: nn.Module, known: frozenset[int]) -> Iterator[tuple[str, nn.Module]]:
     """Modules in plain lists and dictionaries, which are no part of the network."""
     for name, value in vars(module).items():
-        if name != "_modules" and isinstance(value, list | tuple | dict):
+        if name not in TORCHS_OWN and isinstance(value, list | tuple | dict):
             yield from ((path, m) for path, m in _held(name, value, nn.Module) if id(m) not in known)
 
 
@@ -102,8 +108,12 @@ def _key(key: object) -> str:
     return repr(key) if isinstance(key, str | int) else type(key).__name__
 
 
-def rows(model: nn.Module) -> list[Row]:
-    """One row a place. Totals count a subtree's parameters once, as `sum(p.numel() for p in module.parameters())` does."""
+def rows(model: nn.Module, given: dict[Place, str] | None = None) -> list[Row]:
+    """One row a place. Totals count a subtree's parameters once, as `sum(p.numel() for p in module.parameters())` does.
+
+    `given` has the arguments of places as they were written; else the module's own words stand.
+    """
+    given = given or {}
     found, known = spots(model), registered(model)
     inside: dict[int, set[torch.Tensor]] = {}
     above: set[int] = set()
@@ -123,7 +133,16 @@ def rows(model: nn.Module) -> list[Row]:
     owner: dict[torch.Tensor, Place] = {}
     result = []
     for spot in found:
-        mine = [p for p in spot.module._parameters.values() if p is not None]
+        place, module = spot.place, spot.module
+        words = given[place] if place in given else arguments(module)
+        if not module._parameters and not module._modules and not module._buffers:  # half of most networks
+            tied = spot.first if spot.first != place else None
+            layer = safe(type(module).__name__, 100)
+            result.append(
+                Row(place=place, layer=layer, arguments=words, tied_to=tied, marks=tuple(marks(spot, [], owner, known)))
+            )
+            continue
+        mine = [p for p in module._parameters.values() if p is not None]
         new = [p for p in mine if owner.setdefault(p, spot.place) == spot.place]
         below = tensors(spot.module)
         if looped:
@@ -136,7 +155,7 @@ def rows(model: nn.Module) -> list[Row]:
             Row(
                 place=spot.place,
                 layer=safe(type(spot.module).__name__, 100),
-                arguments=arguments(spot.module),
+                arguments=words,
                 children=sum(child is not None for child in spot.module._modules.values()),
                 own=sum(p.numel() for p in dict.fromkeys(new) if not is_lazy(p)),
                 total=sum(p.numel() for p in weights if not is_lazy(p)),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlptui.core import text
 from mlptui.core.architecture.place import dotted
@@ -32,8 +33,7 @@ SHARE = 8
 VIEWS = ("layer", "source", "flow", "doctor", "text", "compare")
 
 
-@dataclass(frozen=True)
-class TreeRow:
+class TreeRow(NamedTuple):
     """One visible place. `open` is None for a leaf; `findings` are those of the doctor here."""
 
     row: Row
@@ -42,6 +42,24 @@ class TreeRow:
     marked: bool = False
     fault: bool = False
     findings: int = 0
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Cells that the widest name, output and number of parameters take."""
+
+    name: int = 26
+    output: int = 6
+    params: int = 6
+
+
+def widths(rows: list[TreeRow]) -> Widths:
+    """An estimate that costs little for 10,000 rows: the first row has the largest number."""
+    return Widths(
+        max((INDENT * min(len(r.row.place), 8) + len(r.row.layer) + len(r.row.arguments) + 10 for r in rows), default=26),
+        max((len(shape(words)) for words in {r.passed.output for r in rows if r.passed}), default=6),
+        len(amount(rows[0].row)) if rows else 6,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class TreeView:
     empty: tuple[str, ...] = ()
     breadcrumb: str = ""
     input: str = ""
+    widths: Widths = Widths()
 
 
 def called(row: Row) -> str:
@@ -110,11 +129,13 @@ LEFT = ("share", "output", "dtype")
 
 def _columns(view: TreeView, inner: int) -> list[tuple[str, int]]:
     """Which columns there is room for beside the names, and how wide they are."""
-    outputs = max((len(shape(r.passed.output)) for r in view.rows if r.passed), default=1)
-    kinds = [("params", max(6, *(len(amount(r.row)) for r in view.rows)))]
+    kinds = [("params", max(6, view.widths.params))]
     room = inner - 26 - kinds[0][1] - 2
+    output = max(6, min(view.widths.output, 18))
+    if room >= output + 2:
+        kinds.append(("output", output))
+        room -= output + 2 + max(0, min(view.widths.name, 44) - 26)  # before more columns come the names have what they need
     wanted = (
-        ("output", max(6, min(outputs, 18))),
         ("share", SHARE),
         ("mult-adds", 9),
         ("size", 8),

@@ -13,6 +13,7 @@ from mlptui.core.architecture.place import dotted
 from mlptui.core.architecture.printer import literal
 from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.bench import Answer, Change, Place, Refused, Sheet
+from mlptui.core.recipe import parsed
 from mlptui.tui import keys
 from mlptui.tui.desk import host
 from mlptui.tui.form_state import FormState
@@ -151,7 +152,7 @@ class ModelScreen(AreaScreen):
                 "",
                 *answer.output[-6:],
                 "",
-                "o opens another one, e edits it",
+                "o opens another network, e edits this one, b starts another bench",
             )
             self.network.redraw()
 
@@ -163,8 +164,18 @@ class ModelScreen(AreaScreen):
         self.pane.redraw()
         if tell:
             self._seen = sheet.text
-            self.post_message(NetworkChosen(sheet.text))
+            self._tell_form(sheet.text)
         self._probe()
+
+    def _tell_form(self, text: str) -> None:
+        """The form parses the text too; of a large network that is better done in another thread first."""
+
+        def done(_: object, error: Exception | None) -> None:
+            if text == self._opened:
+                self.post_message(NetworkChosen(text))
+
+        if not host(self).background["network"].submit(lambda: parsed(text), done):
+            self.post_message(NetworkChosen(text))
 
     def _changed(self, answer: Answer) -> None:
         """After a step of the builder, undo or redo."""
@@ -441,11 +452,14 @@ class ModelScreen(AreaScreen):
     def _take(self, value: str) -> None:
         """A network of the zoo brings its input; any other one is looked at with the data set's."""
         network = ZOO.get(value)
+        usual = network.input if network is not None else (3, 224, 224) if value.startswith(TORCHVISION) else None
+        if usual is not None:
+            self.state.typed, self.state.borrowed = (None if usual == self._form.data.shape else usual), True
+        elif self.state.borrowed:
+            self.state.typed, self.state.borrowed = None, False
         if network is not None:
-            self.state.typed = None if network.input == self._form.data.shape else network.input
             self.open(network.text)
             return
-        self.state.typed = (3, 224, 224) if value.startswith(TORCHVISION) else None
         where, colon, name = value.rpartition(":")
         if colon and where.endswith(".py"):
             value = f"{os.path.abspath(os.path.expanduser(where))}:{name}"
@@ -500,7 +514,7 @@ class ModelScreen(AreaScreen):
 
         def given(values: dict[str, str] | None) -> None:
             if values is not None:
-                self.state.typed = shape_typed(values["value"])
+                self.state.typed, self.state.borrowed = shape_typed(values["value"]), False
                 self.state.flow = self.state.report = self.state.detail = None
                 self._probe()
 

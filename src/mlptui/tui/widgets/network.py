@@ -59,6 +59,7 @@ class TreeCanvas(CursorCanvas):
             () if state.sheet else self.empty,
             crumb,
             self.words,
+            state.widths,
         )
         return model.tree(view, width, height, self.glyphs, self.has_focus)
 
