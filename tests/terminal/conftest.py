@@ -20,6 +20,7 @@ Open = Callable[..., Terminal]
 def home(tmp_path: Path) -> Path:
     place = tmp_path / "home"
     place.mkdir()
+    (place / "settings.toml").write_text('bench = "need"\n')
     return place
 
 

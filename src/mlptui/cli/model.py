@@ -64,15 +64,16 @@ def network(text: str) -> tuple[str, tuple[int, ...]]:
 
     Raises ArchitectureError.
     """
+    from mlptui.core.architecture import references
     from mlptui.core.architecture.parse import parse
     from mlptui.core.architecture.zoo import ZOO
 
     if text in ZOO:
         return ZOO[text].text, ZOO[text].input
     tree = parse(text)
-    where, _, name = tree.kind.rpartition(":")
-    if tree.reference and where.endswith(".py"):
-        text = f"{Path(where).expanduser().absolute()}:{name}" + text.strip()[len(tree.kind) :]
+    if tree.reference and references.files(tree):
+        where, name = references.split(tree.kind)
+        text = f"{references.absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
     return text, ()
 
 

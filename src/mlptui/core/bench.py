@@ -135,7 +135,7 @@ class Row(Value):
 
 
 class Sheet(Value):
-    """The network as it is now. Without `editable` its code builds it, and the builder cannot change it."""
+    """The network as it is now; `at` is where the cursor belongs after a change, `undo` and `redo` name steps."""
 
     kind: Literal["sheet"] = "sheet"
     text: str
@@ -146,7 +146,6 @@ class Sheet(Value):
     unknown: int = 0
     buffers: int = 0
     size: int = 0
-    editable: bool = True
     at: Place = ()
     undo: str = ""
     redo: str = ""

@@ -58,7 +58,7 @@ def check_fits(tree: Layer, free: int | None, shape: tuple[int, ...]) -> None:
 
     `shape` is that of a batch of images, by which lazy layers get theirs.
     """
-    if tree.reference:  # foreign code is not run twice
+    if any(layer.reference for _, layer in tree.walk()):  # foreign code is not run twice
         return
     with torch.device("meta"):
         sketch = build(tree)

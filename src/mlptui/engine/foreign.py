@@ -12,10 +12,9 @@ from typing import Any
 
 from torch import nn
 
+from mlptui.core.architecture import references
 from mlptui.core.errors import MlptuiError
 from mlptui.core.text import safe
-
-TORCHVISION = "torchvision"
 
 
 class ForeignError(MlptuiError):
@@ -31,12 +30,12 @@ def make(kind: str, arguments: dict[str, Any], kept: Path | None = None) -> nn.M
 
     `kept` is a folder with a copy of the file, which then stands for it. Raises ForeignError.
     """
-    where, _, name = kind.rpartition(":")
-    if where == TORCHVISION:
+    where, name = references.split(kind)
+    if where == references.TORCHVISION:
         return of_torchvision(name, arguments)
-    file = Path(where).expanduser()
-    copy = kept / file.name if kept else None
-    return of_file(copy if copy and copy.is_file() else file, name, arguments, file.absolute().parent)
+    file = Path(references.absolute(where))
+    copy = kept / references.kept_name(where) if kept else None
+    return of_file(copy if copy and copy.is_file() else file, name, arguments, file.parent)
 
 
 def of_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:

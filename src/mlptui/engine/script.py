@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.printer import literal, to_text
 from mlptui.core.architecture.tree import Layer
@@ -22,6 +24,7 @@ Written by mlptui. Needs torch, numpy and {arrays} beside it{more}; run it with:
 """
 
 import math
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -172,10 +175,10 @@ def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str
         raise UsageError("a script cannot leave diverging steps out; print it with on_divergence = stop")
     tree = parse(recipe.architecture)
     arrays, stem = f"{facts.name}.npz", name.rpartition(".")[0] or name
-    kind, _, _ = tree.kind.rpartition(":")
+    outside = references.files(tree)
     threads = circumstances.threads or recipe.threads or "torch.get_num_threads()"
     normalise, numbers = _normalise(recipe, facts), _targets(recipe, facts)
-    more = f", and {kind}" if tree.reference else ""
+    more = "".join(f", and {file}" for file in outside)
     parts = [
         HEAD.format(
             title=f"{recipe.name or facts.name}: {recipe.epochs} epochs of {recipe.optimizer.name}",
@@ -219,14 +222,14 @@ def _classes(tree: Layer) -> Iterator[str]:
 def _body(tree: Layer) -> str:
     """The function's body: bindings of tied layers, then the network."""
     if tree.reference:
-        where, _, name = tree.kind.rpartition(":")
+        where, name = references.split(tree.kind)
         given = ", ".join(f"{n}={literal(v)}" for n, v in tree.arguments)
-        if where == "torchvision":
+        if where == references.TORCHVISION:
             words = ", ".join([repr(name), "weights=None", *([given] if given else [])])
             return f"    from torchvision import models\n\n    return models.get_model({words})"
         file = Path(where).expanduser().absolute()
         return (
-            f"    import sys\n\n    sys.path.append({str(file.parent)!r})\n"
+            f"    sys.path.append({str(file.parent)!r})\n"
             f"    import {file.stem}\n\n    made = {file.stem}.{name}\n"
             f"    return made if isinstance(made, nn.Module) else made({given})"
         )
@@ -234,6 +237,11 @@ def _body(tree: Layer) -> str:
     first = ast.parse(text).body[-1].lineno - 1
     lines = text.splitlines()
     lines[first] = "return " + lines[first]
+    for i, line in enumerate(lines):
+        if own := re.fullmatch(r'(\w+) = "(.+\.py):(\w+)"', line):  # a person's own layer by its file
+            file = Path(references.absolute(own[2]))
+            lines[i] = f"sys.path.append({str(file.parent)!r})\nfrom {file.stem} import {own[3]} as {own[1]}\n"
+    lines = "\n".join(lines).splitlines()
     return "\n".join("    " + line if line else "" for line in lines)
 
 

@@ -1,9 +1,9 @@
 """Begin a new run, or go on with a dead one."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import Layer, label
 from mlptui.core.errors import RunError, StorageError
@@ -29,21 +29,20 @@ def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str]) -> tuple
     `recipe` must be settled (data set named). Raises StorageError or RunError with one sentence.
     """
     tree = parse(recipe.architecture)
-    run = rundir.create(paths, recipe, recipe.name or default_name(recipe), label(tree), source=_source(tree))
+    run = rundir.create(paths, recipe, recipe.name or default_name(recipe), label(tree), sources=_sources(tree))
     return run, trainer.start(run, environment)
 
 
-def _source(tree: Layer) -> tuple[str, bytes] | None:
-    """The person's own file that a network is from: the run keeps a copy, so that it goes on as it began."""
-    where, _, _ = tree.kind.rpartition(":")
-    if not tree.reference or not where.endswith(".py"):
-        return None
-    file = Path(os.path.expanduser(where))
-    try:
-        return file.name, atomic.read_regular(file, MAX_SOURCE)
-    except (OSError, StorageError) as error:
-        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
-        raise RunError(f"{safe(file, 300)} cannot be read: {reason}") from None
+def _sources(tree: Layer) -> dict[str, bytes]:
+    """The person's own files that a network is from: the run keeps copies, so that it goes on as it began."""
+    found = {}
+    for file in references.files(tree):
+        try:
+            found[references.kept_name(file)] = atomic.read_regular(Path(references.absolute(file)), MAX_SOURCE)
+        except (OSError, StorageError) as error:
+            reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+            raise RunError(f"{safe(file, 300)} cannot be read: {reason}") from None
+    return found
 
 
 def resume(run: Run, environment: Mapping[str, str]) -> int:

@@ -57,7 +57,7 @@ class Run:
 
     @property
     def source(self) -> Path:
-        """Where a copy of the person's own file lies, if the network is from one."""
+        """Where copies of the person's own files lie, if the network is from such."""
         return self.folder / "source"
 
     @property
@@ -95,11 +95,11 @@ class Run:
 
 
 def create(
-    paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None, source: tuple[str, bytes] | None = None
+    paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None, sources: dict[str, bytes] | None = None
 ) -> Run:
     """A new run's directory with its recipe and first state; it appears whole and durable by one rename.
 
-    `source` is the name and content of the person's own file that makes the network.
+    `sources` are the person's own files that make the network, by the name that each gets.
 
     Raises StorageError with a sentence.
     """
@@ -116,9 +116,10 @@ def create(
         for part in (made.folder, made.control, made.checkpoints, made.log_file.parent):
             part.mkdir(mode=0o700)
         atomic.write_new(made.recipe_file, recipes.to_toml(recipe).encode())
-        if source:
+        if sources:
             made.source.mkdir(mode=0o700)
-            atomic.write_new(made.source / source[0], source[1])
+            for file, content in sources.items():
+                atomic.write_new(made.source / file, content)
             atomic.fsync_folder(made.source)
         states.write(made.state_file, first)
         atomic.fsync_folder(made.folder)

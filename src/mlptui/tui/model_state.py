@@ -166,8 +166,8 @@ class ModelState:
         return self.shapes.passed[i] if i < len(self.shapes.passed) else None
 
     def tree(self) -> Layer | None:
-        """The network as the language has it; None where its own code builds it."""
-        if self.sheet is None or not self.sheet.editable:
+        """The network as the language has it."""
+        if self.sheet is None:
             return None
         try:
             return parse(self.sheet.text)

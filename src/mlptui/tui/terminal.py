@@ -23,10 +23,11 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.filter import LineFilter
 from textual.message import Message
+from textual.widgets import Input, TextArea
 
 from mlptui.core.text import ascii_only, safe
 
-BACKLOG = 64
+BACKLOG, TYPED = 64, 2000  # keys that may wait; of text for a line, as a paste that the terminal does not mark as one
 LINE_RATE = 1800  # bytes a second that pictures of a live run may fill: 2 KiB/s, less what a key's answer needs
 
 
@@ -55,7 +56,7 @@ class SafeDriver(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Drop keys while more wait than a person can have typed, so that the viewer answers at once after a flood."""
-        if isinstance(message, Key) and self._waiting() > BACKLOG:
+        if isinstance(message, Key) and self._waiting() > BACKLOG and not (message.is_printable and self._in_text()):
             return
         super().process_message(message)
 
@@ -67,6 +68,13 @@ class SafeDriver(LinuxDriver):
         except ScreenStackError:
             return 0
         return sum(pump.message_queue_size for pump in pumps if pump is not None)
+
+    def _in_text(self) -> bool:
+        """Whether text is being typed, and not too much of it at once."""
+        try:
+            return isinstance(self._app.screen.focused, Input | TextArea) and self._waiting() < TYPED
+        except ScreenStackError:
+            return False
 
 
 def _tolerant(encoding: str) -> Any:

@@ -59,14 +59,10 @@ def copied(layer: Layer) -> Layer:
 def add(tree: Layer, place: Place, layer: Layer, inside: bool = False) -> Result:
     """`layer` after the place; inside of it, at its end, where that is asked for or it is the whole network."""
     here = at(tree, place)
-    if layer.reference:
-        raise EditError(f"{layer.kind} is built by its own code; it cannot stand inside of another network")
     if inside or not place:
         if not here.container:
             if place:
                 raise EditError(f"{here.kind} holds no layers; wrap it first")
-            if here.reference:
-                raise EditError(f"{here.kind} is built by its own code; nothing can be added to it here")
             tree = Layer(SEQUENTIAL, (), (("0", here),))
             here = tree
         children = [*here.children, ("", layer)]
@@ -150,8 +146,6 @@ def move_in(tree: Layer, place: Place) -> Result:
 def wrap(tree: Layer, place: Place) -> Result:
     """A Sequential around the layer, in this place only."""
     layer = at(tree, place)
-    if layer.reference:
-        raise EditError(f"{layer.kind} is built by its own code; it cannot be wrapped here")
     around = Layer(SEQUENTIAL, (), (("0", layer),))
     return (_put(tree, place, around) if place else around), (*place, "0")
 
@@ -197,8 +191,6 @@ def untie(tree: Layer, place: Place) -> Result:
 def change(tree: Layer, place: Place, new: Layer) -> Result:
     """Another layer instead, in all places where the old one stands; a Sequential keeps its children."""
     old = at(tree, place)
-    if new.reference and place:
-        raise EditError(f"{new.kind} is built by its own code; it cannot stand inside of another network")
     if old.container and new.container and not new.children:
         new = _with(Layer(new.kind, new.arguments, old.children), list(old.children))
     return replaced(tree, old, new), place

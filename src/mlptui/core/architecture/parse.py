@@ -235,7 +235,20 @@ class _Reader:
             _refuse(node, f"strings longer than {MAX_STRING} characters are not allowed")
         return text
 
+    def own_layer(self, node: ast.Call, name: str, where: str) -> Layer:
+        """A call of a name that stands for a person's own class or function: `Block = "nets.py:Block"`, `Block(width=8)`."""
+        found = REFERENCE.fullmatch(where)
+        if not found or found[3] is not None or not where.isprintable():
+            _refuse(node, f'{_short(name)} is a string; to be called it must name a class or function: "nets.py:Block"')
+        if node.args:
+            _refuse(node.args[0], f"arguments of {_short(name)} need their names, as in {_short(name)}(width=8)")
+        return Layer(where, self.named_values(node.keywords))
+
     def call(self, node: ast.Call) -> Layer:
+        if isinstance(node.func, ast.Name):
+            own = self.names.get(node.func.id)
+            if isinstance(own, str):
+                return self.own_layer(node, node.func.id, own)
         kind = _called(node.func)
         if kind in CONTAINERS:
             return self.container(node, kind)

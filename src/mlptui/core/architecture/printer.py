@@ -2,10 +2,12 @@
 
 from itertools import groupby
 
-from mlptui.core.architecture.known import signature, spelled
+from mlptui.core.architecture import known
+from mlptui.core.architecture.blocks import FUNCTIONS
 from mlptui.core.architecture.tree import Layer
 
 WIDTH = 88
+RESERVED = ("nn", "torch", "range", "OrderedDict", "collections", "_")
 MANY = 8  # equal layers in a row from which on they are written as a repetition
 
 
@@ -24,8 +26,24 @@ def to_text(tree: Layer, width: int = WIDTH) -> str:
     visit(tree)
     shared = [layer for layer in order if uses[id(layer)] > 1]
     names = {id(layer): "shared" if len(shared) == 1 else f"shared{i}" for i, layer in enumerate(shared)}
-    lines = [f"{names[id(layer)]} = {_expression(layer, names, 0, width, own=True)}" for layer in shared]
-    return "\n".join([*lines, _expression(tree, names, 0, width)]) + "\n"
+    calls = {} if tree.reference else _calls(order, set(names.values()))
+    texts = _Texts(names, calls, width)
+    lines = [f"{name} = {_quoted(kind)}" for kind, name in calls.items()]
+    lines += [f"{names[id(layer)]} = {texts.expression(layer, 0, own=True)}" for layer in shared]
+    return "\n".join([*lines, texts.expression(tree, 0)]) + "\n"
+
+
+def _calls(layers: list[Layer], taken: set[str]) -> dict[str, str]:
+    """Names for the classes and functions of a person's own files, by where they are."""
+    taken = taken.union(known.names(), FUNCTIONS, RESERVED)
+    names: dict[str, str] = {}
+    for kind in dict.fromkeys(layer.kind for layer in layers if layer.reference):
+        name = kind.rpartition(":")[2]
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[kind] = name
+    return names
 
 
 def describe(layer: Layer) -> str:
@@ -33,25 +51,35 @@ def describe(layer: Layer) -> str:
     return layer.kind if layer.reference and not layer.arguments else f"{layer.kind}({_arguments(layer)})"
 
 
-def _expression(layer: Layer, names: dict[int, str], indent: int, width: int, own: bool = False) -> str:
-    if id(layer) in names and not own:
-        return names[id(layer)]
-    if not layer.container:
-        return describe(layer) if layer.reference else f"{spelled(layer.kind)}({_arguments(layer)})"
-    numbered = all(name == str(i) for i, (name, _) in enumerate(layer.children))
-    open_, close = (f"{spelled(layer.kind)}(", ")") if numbered else (f"{spelled(layer.kind)}(OrderedDict([", "]))")
-    inner = indent + 4
-    parts = []
-    for name, child in layer.children:
-        text = _expression(child, names, inner, width)
-        parts.append(text if numbered else f"({_quoted(name)}, {text})")
-    if numbered:
-        parts = _repeated(parts, set(names.values()))
-    flat = open_ + ", ".join(parts) + close
-    if "\n" not in flat and len(flat) + indent <= width:
-        return flat
-    pad = " " * inner
-    return open_ + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + close
+class _Texts:
+    """Layers as text, with the names of tied ones and of a person's own classes."""
+
+    def __init__(self, names: dict[int, str], calls: dict[str, str], width: int) -> None:
+        self.names, self.calls, self.width = names, calls, width
+
+    def expression(self, layer: Layer, indent: int, own: bool = False) -> str:
+        if id(layer) in self.names and not own:
+            return self.names[id(layer)]
+        if layer.kind in self.calls:
+            return f"{self.calls[layer.kind]}({_arguments(layer)})"
+        if not layer.container:
+            return describe(layer) if layer.reference else f"{known.spelled(layer.kind)}({_arguments(layer)})"
+        numbered = all(name == str(i) for i, (name, _) in enumerate(layer.children))
+        open_, close = (f"{known.spelled(layer.kind)}(", ")")
+        if not numbered:
+            open_, close = open_ + "OrderedDict([", "])" + close
+        inner = indent + 4
+        parts = []
+        for name, child in layer.children:
+            text = self.expression(child, inner)
+            parts.append(text if numbered else f"({_quoted(name)}, {text})")
+        if numbered:
+            parts = _repeated(parts, set(self.names.values()))
+        flat = open_ + ", ".join(parts) + close
+        if "\n" not in flat and len(flat) + indent <= self.width:
+            return flat
+        pad = " " * inner
+        return open_ + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + close
 
 
 def _repeated(parts: list[str], tied: set[str]) -> list[str]:
@@ -65,7 +93,7 @@ def _repeated(parts: list[str], tied: set[str]) -> list[str]:
 
 
 def _arguments(layer: Layer) -> str:
-    declared = [row[0] for row in signature(layer.kind) or ()]
+    declared = [row[0] for row in known.signature(layer.kind) or ()]
     shown: list[str] = []
     positional = True
     for i, (name, value) in enumerate(layer.arguments):

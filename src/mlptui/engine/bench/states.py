@@ -26,10 +26,6 @@ class State:
     says: str = ""
     note: str = ""
 
-    @property
-    def editable(self) -> bool:
-        return not self.tree.reference
-
 
 @dataclass
 class States:

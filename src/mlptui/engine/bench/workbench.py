@@ -1,6 +1,7 @@
 """The model that a person works on, and the answers to what they ask of it. Serves in a process of its own and in-process."""
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from mlptui.core import bench
-from mlptui.core.architecture import edit, known
+from mlptui.core.architecture import edit, known, references
 from mlptui.core.architecture.parse import named_arguments, parse
 from mlptui.core.architecture.printer import describe, literal, to_text
 from mlptui.core.architecture.tree import Layer, label, parameter_count
@@ -113,8 +114,8 @@ class Workbench:
 
     def change(self, request: Change) -> Sheet:
         before = self.now
-        if not before.editable:
-            raise edit.EditError(f"{before.tree.kind} is built by its own code; change it there, it is read again when saved")
+        if request.place not in dict(before.tree.walk()):
+            raise edit.EditError(f"{'.'.join(request.place)} is made by code; change it there, it is read again when saved")
         if request.action == "materialise":
             raise UsageError("materialise asks for an input")
         tree, place, says = self._changed(before.tree, request)
@@ -185,32 +186,27 @@ class Workbench:
             raise CopyError(f"the input does not pass: {foreign.one_line(error)}") from None
         for module, mode in modes:
             module.training = mode
-        if not before.editable:
-            self.states.enter(State(before.tree, twin, {}, before.text, "materialise", before.note))
-            return self.sheet()
         modules = {s.place: s.module for s in places.spots(twin)}
         tree, made = before.tree, dict(before.made)
+        leaves = {place: layer for place, layer in tree.walk() if not layer.container}
         for place in sorted(lazy):
-            if place not in dict(tree.walk()):  # inside of a block that makes its own
-                continue
-            old = edit.at(tree, place)
-            if old.kind.startswith("Lazy"):
-                new = _sized(old, modules[place])
-                made[id(new)] = modules[place]
+            leaf = next(place[:i] for i in range(len(place) + 1) if place[:i] in leaves)
+            old = new = leaves[leaf]
+            if old.kind.startswith("Lazy"):  # else it is inside of a block that makes its own layers
+                new = _sized(old, modules[leaf])
                 tree = edit.replaced(tree, old, new)
+            made[id(new)] = modules[leaf]
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in made.items() if key in here}
-        self.states.enter(State(tree, build(tree, made), made, to_text(tree), "materialise"))
+        text = before.text if tree is before.tree else to_text(tree)
+        self.states.enter(State(tree, build(tree, made), made, text, "materialise"))
         return self.sheet()
 
     def sheet(self, at: Place = ()) -> Sheet:
         state = self.now
-        rows = places.rows(state.model)
-        if state.editable:  # arguments as they stand in the text are shorter than what a module prints
-            given = {
-                place: describe(layer)[len(layer.kind) + 1 : -1] for place, layer in state.tree.walk() if not layer.container
-            }
-            rows = [r.model_copy(update={"arguments": given[r.place]}) if r.place in given else r for r in rows]
+        leaves = [(place, layer) for place, layer in state.tree.walk() if not layer.container]
+        # arguments as they stand in the text are shorter than what a module prints
+        rows = places.rows(state.model, {place: describe(layer)[len(layer.kind) + 1 : -1] for place, layer in leaves})
         total, trainable, unknown = places.parameter_total(state.model)
         return Sheet(
             text=state.text,
@@ -221,7 +217,6 @@ class Workbench:
             unknown=unknown,
             buffers=rows[0].buffers,
             size=rows[0].size,
-            editable=state.editable,
             at=at,
             undo=state.says if self.states.past else "",
             redo=self.states.future[-1].says if self.states.future else "",
@@ -254,7 +249,7 @@ class Workbench:
         if found.fault is None or found.faulty is None:
             return None
         here = dict(self.now.tree.walk())
-        steps = mend.fixes(found.faulty) if self.now.editable and found.faulty.place in here else iter(())
+        steps = mend.fixes(found.faulty) if found.faulty.place in here else iter(())
         return found.fault.model_copy(update={"fixes": tuple(steps)})
 
     def look(self, request: bench.Look) -> bench.Detail:
@@ -269,7 +264,7 @@ class Workbench:
                 measured = detail.measure(self.now.model, first.inputs, request.place)
             except MlptuiError as error:
                 why = str(error)
-        layer = dict(self.now.tree.walk()).get(request.place) if self.now.editable else None
+        layer = dict(self.now.tree.walk()).get(request.place)
         return bench.Detail(
             place=request.place,
             layer=type(spot.module).__name__,
@@ -300,8 +295,6 @@ class Workbench:
 
     def _mendable(self, finding: bench.Finding) -> bench.Finding:
         """The finding with a fix that this network's text allows, or without one."""
-        if not self.now.editable:
-            return finding.model_copy(update={"fix": None})
         if finding.code == "mixing":  # it shows at the output only; the one layer that is known for it is named
             known_for = [place for place, layer in self.now.tree.walk() if layer.kind in TWINS]
             if len(known_for) == 1:
@@ -359,15 +352,14 @@ def _arguments(layer: Layer) -> Iterator[tuple[str, str, str]]:
 
 
 def _watched(tree: Layer) -> tuple[tuple[str, int], ...]:
-    """The person's file that this network is from, and when it was changed."""
-    where, _, _ = tree.kind.rpartition(":")
-    if not tree.reference or where == foreign.TORCHVISION:
-        return ()
-    file = Path(where).expanduser().absolute()
-    try:
-        return ((str(file), file.stat().st_mtime_ns),)
-    except OSError:
-        return ()
+    """The person's files that this network is from, and when each was changed."""
+    found = []
+    for file in map(references.absolute, references.files(tree)):
+        try:
+            found.append((file, os.stat(file).st_mtime_ns))
+        except OSError:
+            continue
+    return tuple(found)
 
 
 class _Kept(io.TextIOBase):

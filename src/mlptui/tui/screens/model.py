@@ -8,7 +8,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from mlptui.core import bench
-from mlptui.core.architecture import edit, known
+from mlptui.core.architecture import edit, known, references
 from mlptui.core.architecture.place import dotted
 from mlptui.core.architecture.printer import literal
 from mlptui.core.architecture.zoo import ZOO
@@ -30,6 +30,15 @@ MEASURE_AFTER = 0.4  # seconds that the cursor rests on a layer before its pass 
 WATCH = 1.0  # seconds between looks at a person's own file
 TORCHVISION = "torchvision:"
 ASKED = {"input": "input_asked"}
+
+
+def _absolute(text: str) -> str:
+    """A network in a person's own file, by the file's whole path."""
+    tree = parsed(text)
+    if not tree.reference or not references.files(tree):
+        return text
+    where, name = references.split(tree.kind)
+    return f"{references.absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
 
 
 class ModelScreen(AreaScreen):
@@ -269,16 +278,19 @@ class ModelScreen(AreaScreen):
         sheet = self.state.sheet
         if sheet is None or not sheet.watched or not self.is_current:
             return
-        file, before = sheet.watched[0]
+        watched = sheet.watched
 
-        def changed() -> bool:
-            try:
-                return os.stat(file).st_mtime_ns != before
-            except OSError:
-                return False
+        def changed() -> str:
+            for file, before in watched:
+                try:
+                    if os.stat(file).st_mtime_ns != before:
+                        return file
+                except OSError:
+                    continue
+            return ""
 
-        def done(new: bool | None, error: Exception | None) -> None:
-            if new and self.state.sheet is sheet and self._read_again != sheet:
+        def done(file: str | None, error: Exception | None) -> None:
+            if file and self.state.sheet is sheet and self._read_again is not sheet:
                 self._read_again = sheet
                 self._say(f"{file} was saved; it is read again")
                 self.open(sheet.text, keep=True)
@@ -365,9 +377,6 @@ class ModelScreen(AreaScreen):
         self._ask(step.change, self._changed)
 
     def _add(self, inside: bool = False) -> None:
-        if self._foreign():
-            return
-
         def chosen(value: str | None) -> None:
             action = "inside" if inside else "add"
             if not value:
@@ -394,7 +403,6 @@ class ModelScreen(AreaScreen):
         """The form of the layer's own signature."""
         tree = self.state.tree()
         if tree is None:
-            self._foreign()
             return
         try:
             layer = edit.at(tree, self.state.place)
@@ -402,7 +410,7 @@ class ModelScreen(AreaScreen):
             self._say("it is part of a block that makes its own layers; v shows its source", bad=True)
             return
         if not known.signature(layer.kind):
-            self._say(f"{layer.kind} takes no arguments")
+            self._say("e edits its arguments as text" if layer.reference else f"{layer.kind} takes no arguments")
             return
 
         def given(values: dict[str, str] | None) -> None:
@@ -411,14 +419,6 @@ class ModelScreen(AreaScreen):
 
         present = {name: literal(value) for name, value in layer.arguments}
         self.app.push_screen(ArgumentsScreen(layer.kind, present), given)
-
-    def _foreign(self) -> bool:
-        """Whether the network's own code builds it, so that the builder cannot; says so."""
-        sheet = self.state.sheet
-        if sheet is not None and not sheet.editable:
-            self._say(f"{sheet.label} is built by its own code; change it there, it is read again when saved", bad=True)
-            return True
-        return False
 
     def _rename(self) -> None:
         if not self.state.place:
@@ -460,10 +460,7 @@ class ModelScreen(AreaScreen):
         if network is not None:
             self.open(network.text)
             return
-        where, colon, name = value.rpartition(":")
-        if colon and where.endswith(".py"):
-            value = f"{os.path.abspath(os.path.expanduser(where))}:{name}"
-        self.open(value)
+        self.open(_absolute(value))
 
     def _networks(self, title: str) -> ChoiceScreen:
         """Networks by name; torchvision's names come from the bench when they are asked for."""
