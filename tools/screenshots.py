@@ -39,6 +39,21 @@ async def take(home: Path) -> None:
             await wait(2.0)
             app.desk.tell("")
             await shot("data")
+            await pilot.press("2")
+            await wait(5.0)
+            await pilot.press("o")
+            await wait(0.5)
+            app.focused.insert_text_at_cursor("lenet")  # type: ignore[union-attr]
+            await pilot.press("enter")
+            await wait(2.0)
+            for _ in range(2):
+                await pilot.press("down")
+            if size[0] > 100:
+                await pilot.press("F")
+            await wait(2.0)
+            app.desk.tell("")
+            await shot("model")
+            app.form.set("architecture", app.form.default("architecture"))
             await pilot.press("5")
             await wait(1.0)
             await shot("runs")

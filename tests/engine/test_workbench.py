@@ -692,7 +692,7 @@ def test_a_persons_file_is_opened_and_shown(workbench: Workbench, script: Callab
     assert looked.kind == "detail" and looked.source[:2] == ("class Net(nn.Module):", '    """Mine."""')
     assert looked.origin.startswith("nets.py, line 3") and looked.documentation == ("Mine.",)
     assert workbench.answer(Probe(input=FOUR)).passed[0].output == "[2, 5]"  # type: ignore[union-attr]
-    assert "own code" in refused(workbench.answer(Change(action="delete", place=("l",))))
+    assert "made by code" in refused(workbench.answer(Change(action="delete", place=("l",))))
 
 
 def test_a_changed_file_is_read_anew_and_keeps_fitting_weights(workbench: Workbench, script: Callable[..., str]) -> None:

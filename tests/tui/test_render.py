@@ -173,6 +173,6 @@ def test_a_panel_in_focus_differs_by_glyph_not_by_colour_alone() -> None:
 
 
 def test_help_and_questions_fit_their_boxes() -> None:
-    lines = pages.help_page("help", [("here", [("x", "Label", "what " * 50)])], "words", (78, 20), Glyphs())
+    lines, _ = pages.help_page("help", [("here", [("x", "Label", "what " * 50)])], "words", (78, 20), Glyphs())
     exact(lines, 78, 20, Glyphs())
     exact(pages.question("title", "text\nmore", [("y", "yes"), ("n", "no")], 60, Glyphs()), 60, 6, Glyphs())

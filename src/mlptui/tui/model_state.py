@@ -105,6 +105,7 @@ class ModelState:
         for finding in self.report.findings if self.report else ():
             found[finding.place] = found.get(finding.place, 0) + 1
         passed = self.shapes.passed if self.shapes else ()
+        whole = self.shapes is not None and self.shapes.fault is None and not self.shapes.why
         rows: list[TreeRow] = []
         hidden: Place | None = None
         for i, row in enumerate(self.sheet.rows):
@@ -122,6 +123,7 @@ class ModelState:
                     row.place == self.marked,
                     row.place == fault,
                     found.get(row.place, 0),
+                    whole and i < len(passed) and not passed[i].calls and not row.children,
                 )
             )
         self._rows, self.widths = rows, widths(rows)

@@ -317,7 +317,7 @@ def scales(evidence: Evidence, _: Question) -> Iterator[Finding]:
     weighted = [s for s in finite if s.size > 0]
     slopes = [(s.place, _slope(s.module)) for s in firsts(evidence)]
     sizes = [(place, size) for place, size in slopes if size is not None]
-    if len(sizes) > 8 and sum(size == 0 for _, size in sizes) > len(sizes) // 2 and sizes[-1][1] > 0:
+    if len(sizes) > 8 and not evidence.stopped and sum(size == 0 for _, size in sizes) > len(sizes) // 2 and sizes[-1][1] > 0:
         yield from _scale(0.0, sizes[0][0], "gradient", "gradients", "first layers'", "last layers'")
         return
     if len(weighted) >= 3:

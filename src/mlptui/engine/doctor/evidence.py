@@ -50,6 +50,7 @@ class Evidence:
     spreads: list[Spread] = field(default_factory=list)
     called: set[Place] = field(default_factory=set)
     dead: dict[Place, float] = field(default_factory=dict)
+    stopped: bool = False
     outer: list[tuple[Place, str]] = field(default_factory=list)
     last: Place = ()
     last_output: Any = None
@@ -117,9 +118,12 @@ class _Watch(TorchDispatchMode):
         inner = self._tracer.innermost
         place = inner.place if inner else ()
         rectifies = func in RECTIFIERS or (func in BOUNDED and len(args) > 1 and args[1] == 0)
-        if rectifies and isinstance(out, torch.Tensor) and out.dim() > 1 and out.shape[1] >= FEW:
+        if rectifies and isinstance(out, torch.Tensor) and out.dim() > 1 and out.numel():
             try:
-                self._evidence.dead[place] = max(self._evidence.dead.get(place, 0.0), dead_share(out))
+                share = dead_share(out)
+                self._evidence.stopped = self._evidence.stopped or share == 1
+                if out.shape[1] >= FEW:
+                    self._evidence.dead[place] = max(self._evidence.dead.get(place, 0.0), share)
             except RuntimeError:  # inside of vmap there are no numbers to be had
                 pass
         elif func in ELEMENTWISE and len(args) > 1 and all(isinstance(a, torch.Tensor) for a in args[:2]):

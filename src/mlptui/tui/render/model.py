@@ -34,7 +34,7 @@ VIEWS = ("layer", "source", "flow", "doctor", "text", "compare")
 
 
 class TreeRow(NamedTuple):
-    """One visible place. `open` is None for a leaf; `findings` are those of the doctor here."""
+    """One visible place. `open` is None for a leaf; `findings` are the doctor's here; `idle`: the probe never called it."""
 
     row: Row
     passed: Passed | None
@@ -42,6 +42,7 @@ class TreeRow(NamedTuple):
     marked: bool = False
     fault: bool = False
     findings: int = 0
+    idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ def _name(item: TreeRow, cells: int, here: bool, glyphs: Glyphs) -> Line:
     line.append((name, CURSOR if here else STRONG))
     line.append((called(row), role))
     words = [f"= {dotted(row.tied_to)}" if row.tied_to is not None else "", *row.marks]
+    if item.idle:
+        words.append("not called")
     if item.passed and item.passed.calls > 1:
         words.append(f"×{item.passed.calls}")
     told = ", ".join(w for w in words if w)
@@ -229,6 +232,7 @@ def layer(
         facts.append(("in buffers", f"{row.buffers:,}"))
     if row.size:
         facts.append(("size", text.size(row.size)))
+        facts.append(("on", f"{row.device}, {row.dtype}"))
     if passed and passed.multiply_adds:
         facts.append(("mult-adds", f"{passed.multiply_adds:,}"))
     if row.trainable in ("no", "part"):

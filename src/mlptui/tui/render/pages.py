@@ -23,17 +23,25 @@ def draw(page: Page, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
 
 
 def help_page(
-    title: str, groups: list[tuple[str, list[tuple[str, str, str]]]], words: str, size: tuple[int, int], glyphs: Glyphs
-) -> list[Line]:
-    """Keys by group as (key, label, what it does)."""
+    title: str,
+    groups: list[tuple[str, list[tuple[str, str, str]]]],
+    words: str,
+    size: tuple[int, int],
+    glyphs: Glyphs,
+    first: int = 0,
+) -> tuple[list[Line], int]:
+    """Keys by group as (key, label, what it does), from line `first` on; and how many lines there are beyond those shown."""
     body: list[Line] = [[(line, PLAIN)] for line in wrapped(" ".join(words.split()), size[0] - 4)]
     for name, keys in groups:
         body += [[], [(name, STRONG)]]
         for key, label, what in keys:
-            first, *rest = wrapped(what, size[0] - 4 - 26)
-            body.append([(f"  {key:<9}", ACCENT), (f"{label:<15}", PLAIN), (first, DIM)])
+            said, *rest = wrapped(what, size[0] - 4 - 26)
+            body.append([(f"  {key:<9}", ACCENT), (f"{label:<15}", PLAIN), (said, DIM)])
             body += [[(" " * 26 + line, DIM)] for line in rest]
-    return panel(title, [("escape closes", DIM)], body, size, glyphs, True)
+    beyond = max(0, len(body) - (size[1] - 2))
+    first = min(first, beyond)
+    more = f"↓ {beyond - first} more lines, " if beyond > first else ""
+    return panel(title, [(glyphs.text(f"{more}escape closes"), DIM)], body[first:], size, glyphs, True), beyond
 
 
 def question(title: str, text: str, answers: list[tuple[str, str]], cells: int, glyphs: Glyphs) -> list[Line]:

@@ -26,7 +26,13 @@ class _Box(Canvas, can_focus=True):
 class HelpScreen(ModalScreen[None]):
     """The keys of the panel in focus, then those that work everywhere."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown,space", "scroll(15)", show=False),
+        Binding("pageup", "scroll(-15)", show=False),
+    ]
     CSS = """
     HelpScreen { align: center middle; background: transparent; }
     HelpScreen _Box { width: 80; height: 22; max-height: 100%; max-width: 100%; }
@@ -35,6 +41,7 @@ class HelpScreen(ModalScreen[None]):
     def __init__(self, title: str, keys: list[Key], words: str, key_of: Any) -> None:
         super().__init__()
         self._heading, self._keys, self._words, self._key_of = title, keys, words, key_of
+        self._first = self._beyond = 0
 
     def compose(self) -> ComposeResult:
         def lines(width: int, height: int, glyphs: Any) -> list[Line]:
@@ -45,9 +52,16 @@ class HelpScreen(ModalScreen[None]):
             everywhere = [("1 to 7", "Areas", "Data, Model, Params, Train, Runs, Files, Devices"), *told(areas)]
             groups = [*([(self._heading, told(self._keys))] if self._keys else []), ("everywhere", everywhere)]
             shown = [(name, [k for k in keys if not k[1].startswith(("Page", "First", "Last"))]) for name, keys in groups]
-            return pages.help_page(f"help: {self._heading}", shown, self._words, (width, height), glyphs)
+            drawn, self._beyond = pages.help_page(
+                f"help: {self._heading}", shown, self._words, (width, height), glyphs, self._first
+            )
+            return drawn
 
         yield _Box(lines)
+
+    def action_scroll(self, by: int) -> None:
+        self._first = max(0, min(self._first + by, self._beyond))
+        self.query_one(_Box).redraw()
 
 
 class Question(ModalScreen[bool]):
