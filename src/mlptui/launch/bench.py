@@ -109,17 +109,22 @@ class BenchProcess:
                     rest = bytearray(last)
                     for line in lines:
                         self._heard(self, line)
-        code = self._process.wait()
+        self.code = self._process.wait()
         self._drained.join(1.0)
-        self.code = code
+        with self._lock:
+            for stream_ in (self._process.stdin, self._process.stdout):
+                assert stream_
+                try:
+                    stream_.close()
+                except OSError:
+                    pass
         self._heard(self, None)
 
     def _drain(self) -> None:
         """Its output into the log; of a flood only the end is kept."""
-        assert self._process.stdout
         size = 0
         older = self.log.with_suffix(".old.log")
-        while chunk := self._process.stdout.read(CHUNK):
+        while chunk := self._output():
             if size > LOG_SIZE // 2:
                 size = 0
                 try:
@@ -132,6 +137,14 @@ class BenchProcess:
             except OSError:
                 pass
             size += len(chunk)
+
+    def _output(self) -> bytes:
+        """The next piece of what it prints; empty at its end."""
+        assert self._process.stdout
+        try:
+            return self._process.stdout.read(CHUNK) or b""
+        except (OSError, ValueError):
+            return b""
 
     def how(self) -> str:
         """How it ended, in words."""

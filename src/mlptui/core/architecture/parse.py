@@ -426,7 +426,10 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant; long names and long lists are not worth the search."""
     if len(name) > 64:
         return None
-    return next(iter(get_close_matches(name, [k for k in islice(known, 1000) if len(k) <= 64], 1, 0.6)), None)
+    known = list(islice(known, 1000))
+    if alike := [k for k in known if k.lower() == name.lower()]:
+        return alike[0]
+    return next(iter(get_close_matches(name, [k for k in known if len(k) <= 64], 1, 0.6)), None)
 
 
 def _short(text: str) -> str:

@@ -29,6 +29,7 @@ from mlptui.tui.render.cells import (
 )  # fmt: skip
 
 INDENT = 2
+NARROWEST = 16  # cells inside of a panel below which nothing can be told
 SHARE = 8
 VIEWS = ("layer", "source", "flow", "doctor", "text", "compare")
 
@@ -109,6 +110,8 @@ def shape(words: str) -> str:
 def tree(view: TreeView, cells: int, rows: int, glyphs: Glyphs, focused: bool) -> list[Line]:
     """The tree; the wider it is, the more columns it has."""
     inner = cells - 4
+    if inner < NARROWEST:
+        return panel("", [], [], (cells, rows), glyphs, focused)
     if view.empty:
         body: list[Line] = [[], *([(line, PLAIN)] for part in view.empty for line in (wrapped(part, inner) if part else [""]))]
         return panel(view.title, view.fact, body, (cells, rows), glyphs, focused)
@@ -121,7 +124,8 @@ def tree(view: TreeView, cells: int, rows: int, glyphs: Glyphs, focused: bool) -
     for i, row in enumerate(view.rows[view.first : view.first + visible], view.first):
         body.append(_row(row, view.total, kinds, inner, i == view.cursor, glyphs))
     body += [[]] * (visible + 1 - len(body))
-    body.append(spread([(view.breadcrumb, DIM)], [(text.cut(view.input, inner // 2), DIM)], inner))
+    room = max(inner // 3, inner - text.width(view.breadcrumb) - 2)  # the input gives way to where one is, but not wholly
+    body.append(spread([(view.breadcrumb, DIM)], [(text.cut(view.input, room), DIM)], inner))
     return panel(view.title, view.fact, body, (cells, rows), glyphs, focused)
 
 
@@ -130,7 +134,7 @@ LEFT = ("share", "output", "dtype")
 
 def _columns(view: TreeView, inner: int) -> list[tuple[str, int]]:
     """Which columns there is room for beside the names, and how wide they are."""
-    kinds = [("params", max(6, view.widths.params))]
+    kinds = [("params", min(max(6, view.widths.params), inner // 2))]
     room = inner - 26 - kinds[0][1] - 2
     output = max(6, min(view.widths.output, 18))
     if room >= output + 2:

@@ -56,7 +56,7 @@ class ModelScreen(AreaScreen):
         self._opened = ""  # the text that the bench was last given
         self._seen = ""  # the form's text when this screen last looked
         self._asked_input: bench.Input | None = None
-        self._read_again: Sheet | None = None
+        self._read: dict[str, int] = {}  # own files and their times as they were read last
 
     def body(self) -> Iterable[Widget]:
         with Horizontal():
@@ -280,18 +280,20 @@ class ModelScreen(AreaScreen):
             return
         watched = sheet.watched
 
-        def changed() -> str:
+        def changed() -> tuple[str, int]:
             for file, before in watched:
                 try:
-                    if os.stat(file).st_mtime_ns != before:
-                        return file
+                    now = os.stat(file).st_mtime_ns
                 except OSError:
                     continue
-            return ""
+                if now not in (before, self._read.get(file)):
+                    return file, now
+            return "", 0
 
-        def done(file: str | None, error: Exception | None) -> None:
-            if file and self.state.sheet is sheet and self._read_again is not sheet:
-                self._read_again = sheet
+        def done(found: tuple[str, int] | None, error: Exception | None) -> None:
+            file, now = found or ("", 0)
+            if file and self.state.sheet is sheet:
+                self._read[file] = now  # also where reading fails: it is tried again when it is saved again
                 self._say(f"{file} was saved; it is read again")
                 self.open(sheet.text, keep=True)
 

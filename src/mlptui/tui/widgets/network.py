@@ -128,7 +128,7 @@ class PaneCanvas(Canvas, can_focus=True):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Line]:
-        body = self._body(width - 4, height - 2)
+        body = self._body(width - 4, height - 2) if width - 4 >= model.NARROWEST else []
         self._height = len(body)
         self.top = max(0, min(self.top, len(body) - (height - 2)))
         row = self.state.row
