@@ -20,7 +20,7 @@ from mlptui.core.bench import Check, Finding, Input, Open, Place, Report, Sheet
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign
 from mlptui.engine.bench.workbench import Workbench
-from mlptui.engine.doctor.checks import Question
+from mlptui.engine.doctor.checks.common import Question
 from mlptui.engine.doctor.examine import examine
 from mlptui.engine.inspect import copies
 from mlptui.store.paths import Paths

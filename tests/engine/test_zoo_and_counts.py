@@ -22,7 +22,7 @@ from mlptui.core.errors import MlptuiError
 from mlptui.engine import foreign
 from mlptui.engine.bench.workbench import Workbench
 from mlptui.engine.build import build
-from mlptui.engine.doctor.checks import Question
+from mlptui.engine.doctor.checks.common import Question
 from mlptui.engine.doctor.examine import examine
 from mlptui.engine.inspect import detail, inputs, places
 from mlptui.engine.inspect.copies import CopyError, copied

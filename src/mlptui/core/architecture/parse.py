@@ -4,16 +4,13 @@ import ast
 import math
 import operator
 import re
-import textwrap
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import islice
 from typing import NoReturn
 
 from mlptui.core.architecture import known
 from mlptui.core.architecture.blocks import FUNCTIONS
+from mlptui.core.architecture.syntax import nearest, place_of, short, syntax_tree, what
 from mlptui.core.architecture.tree import CONTAINERS, SEQUENTIAL, Layer, Value
 from mlptui.core.errors import ArchitectureError
 
@@ -65,9 +62,9 @@ def parse(text: str) -> Layer:
             before = text[: elsewhere.end()]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
             raise ArchitectureError("after the colon comes a class or function, as in nets.py:MLP", line, column)
-        return _Reader().network(_syntax_tree(text))
+        return _Reader().network(syntax_tree(text))
     except _RefusedError as refused:
-        raise ArchitectureError(str(refused), *_place(text, refused.node)) from None
+        raise ArchitectureError(str(refused), *place_of(text, refused.node)) from None
     except RecursionError:
         raise ArchitectureError("the text is too deeply nested") from None
 
@@ -78,14 +75,14 @@ def named_arguments(text: str) -> tuple[tuple[str, Value], ...]:
         raise ArchitectureError("this is too long for the arguments of a layer")
     call = f"f({text})"
     try:
-        match _syntax_tree(call).body:
+        match syntax_tree(call).body:
             case [ast.Expr(value=ast.Call(func=ast.Name("f"), args=[], keywords=given))]:
                 return _Reader().named_values(given)
     except _RefusedError as refused:
         raise ArchitectureError(str(refused)) from None
     except RecursionError:
         raise ArchitectureError("the text is too deeply nested") from None
-    raise ArchitectureError(f"write name=value: {_short(text)!r}")
+    raise ArchitectureError(f"write name=value: {short(text)!r}")
 
 
 class _RefusedError(Exception):
@@ -114,16 +111,16 @@ class _Reader:
     def reference(self, text: str, named: re.Match[str]) -> Layer:
         """A network elsewhere; its arguments are literals with their names, or none."""
         if not named[1].isprintable():
-            raise ArchitectureError(f"a path has printable characters only: {_short(named[1])}")
+            raise ArchitectureError(f"a path has printable characters only: {short(named[1])}")
         blank = " " * len(named[1].encode())  # the call stands where it was typed, so that places in complaints are right
         start = named.start(1)
-        module = _syntax_tree(text[:start] + ("f" + blank[1:] if named[3] is not None else blank) + text[named.end(1) :])
+        module = syntax_tree(text[:start] + ("f" + blank[1:] if named[3] is not None else blank) + text[named.end(1) :])
         if named[3] is None:
             return Layer(named[1].strip())
         match module.body:
             case [ast.Expr(value=ast.Call(func=ast.Name(), args=[], keywords=given))]:
                 return Layer(named[1].strip(), self.named_values(given))
-        raise ArchitectureError(f"arguments of {_short(named[1])} need their names, as in (hidden=256)")
+        raise ArchitectureError(f"arguments of {short(named[1])} need their names, as in (hidden=256)")
 
     def named_values(self, given: list[ast.keyword]) -> tuple[tuple[str, Value], ...]:
         values: dict[str, Value] = {}
@@ -141,7 +138,7 @@ class _Reader:
                 return self.bound(value)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if name in ("nn", "torch", "range", "OrderedDict") or name.startswith("__"):
-                    _refuse(node, f"the name {_short(name)!r} cannot be bound")
+                    _refuse(node, f"the name {short(name)!r} cannot be bound")
                 self.names[name] = self.bound(value)
                 return self.names[name]
             case ast.Import() | ast.ImportFrom():
@@ -191,7 +188,7 @@ class _Reader:
                 if isinstance(bound, Layer):
                     _refuse(node, "a layer cannot stand here; a number, string or tuple can")
                 return bound
-        _refuse(node, f"{_what(node)} cannot stand here; {ALLOWED}")
+        _refuse(node, f"{what(node)} cannot stand here; {ALLOWED}")
 
     def together(self, node: ast.expr, elements: list[ast.expr]) -> tuple[Value, ...]:
         """A tuple, bounded with all that is inside it, so that tuples of tuples cannot multiply without limit."""
@@ -239,9 +236,9 @@ class _Reader:
         """A call of a name that stands for a person's own class or function: `Block = "nets.py:Block"`, `Block(width=8)`."""
         found = REFERENCE.fullmatch(where)
         if not found or found[3] is not None or not where.isprintable():
-            _refuse(node, f'{_short(name)} is a string; to be called it must name a class or function: "nets.py:Block"')
+            _refuse(node, f'{short(name)} is a string; to be called it must name a class or function: "nets.py:Block"')
         if node.args:
-            _refuse(node.args[0], f"arguments of {_short(name)} need their names, as in {_short(name)}(width=8)")
+            _refuse(node.args[0], f"arguments of {short(name)} need their names, as in {short(name)}(width=8)")
         return Layer(where, self.named_values(node.keywords))
 
     def call(self, node: ast.Call) -> Layer:
@@ -257,10 +254,10 @@ class _Reader:
                 _refuse(node, f"{kind} takes no arguments")
             return self.function(kind)
         if known.signature(kind) is None:
-            close = _near(kind, known.names())
+            close = nearest(kind, known.names())
             _refuse(
                 node.func,
-                f"there is no layer {_short(kind)!r}" + (f"; did you mean {close}?" if close else f"; {ALLOWED}"),
+                f"there is no layer {short(kind)!r}" + (f"; did you mean {close}?" if close else f"; {ALLOWED}"),
             )
         return Layer(kind, self.arguments(node, kind))
 
@@ -285,9 +282,9 @@ class _Reader:
             if name in ("device", "dtype"):
                 _refuse(keyword_.value, f"{name} is set by the run, not in the architecture")
             if name not in declared:
-                close = _near(name, declared)
+                close = nearest(name, declared)
                 hint = f"did you mean {close}?" if close else f"it takes {', '.join(declared) or 'none'}"
-                _refuse(keyword_.value, f"{kind} has no argument {_short(name)!r}; {hint}")
+                _refuse(keyword_.value, f"{kind} has no argument {short(name)!r}; {hint}")
             if name in given:
                 _refuse(keyword_.value, f"{kind} got {name!r} twice")
             given[name] = self.value(keyword_.value)
@@ -339,7 +336,7 @@ class _Reader:
             if not isinstance(name, str) or not name or "." in name or not name.isprintable():
                 _refuse(pair, "a name must be a printable string without dots")
             if name in children:
-                _refuse(pair, f"the name {_short(name)!r} stands here twice")
+                _refuse(pair, f"the name {short(name)!r} stands here twice")
             children[name] = self.layer(pair.elts[1])
         return tuple(children.items())
 
@@ -382,60 +379,15 @@ class _Reader:
         _refuse(node.iter, "repetition is written as 'for i in range(n)', without conditions")
 
 
-def _syntax_tree(text: str) -> ast.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(textwrap.dedent(text))
-    except SyntaxError as error:
-        reason = (error.msg or "cannot be read").split(";")[0]
-        line = max(1, error.lineno or 1)
-        raise ArchitectureError(
-            f"not valid Python: {_short(reason)}", line, _margin(text, line) + max(1, error.offset or 1)
-        ) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise ArchitectureError("the text is too deeply nested or holds characters that cannot be read") from None
-
-
 @cache
 def _function(name: str) -> ast.expr:
-    expression = _syntax_tree(FUNCTIONS[name]).body[0]
+    expression = syntax_tree(FUNCTIONS[name]).body[0]
     assert isinstance(expression, ast.Expr)
     return expression.value
 
 
-def _margin(text: str, line: int) -> int:
-    """How many columns of a line `dedent` took away."""
-    plain = textwrap.dedent(text).split("\n")[line - 1 : line]
-    typed = text.split("\n")[line - 1 : line]
-    return len(typed[0]) - len(plain[0]) if plain and plain[0] else 0
-
-
-def _place(text: str, node: ast.AST) -> tuple[int, int]:
-    """Line and column of a node as a person counts them; `ast` counts the bytes of the dedented line."""
-    line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-    plain = "".join(textwrap.dedent(text).split("\n")[line - 1 : line])
-    return line, _margin(text, line) + len(plain.encode()[:offset].decode(errors="ignore")) + 1
-
-
 def _extent(value: Value) -> int:
     return 1 + sum(map(_extent, value)) if isinstance(value, tuple) else 1
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant; long names and long lists are not worth the search."""
-    if len(name) > 64:
-        return None
-    known = list(islice(known, 1000))
-    if alike := [k for k in known if k.lower() == name.lower()]:
-        return alike[0]
-    return next(iter(get_close_matches(name, [k for k in known if len(k) <= 64], 1, 0.6)), None)
-
-
-def _short(text: str) -> str:
-    """Foreign text as a part of a sentence: cut, and with nothing in it that cannot be printed."""
-    cut = text if len(text) <= 80 else text[:79] + "…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
 def _called(node: ast.expr) -> str:
@@ -452,13 +404,8 @@ def _called(node: ast.expr) -> str:
 def _unknown_name(name: str, bound: list[str]) -> str:
     if name in known.names() or name in FUNCTIONS:
         return f"{name} needs brackets: {known.spelled(name)}(...)"
-    close = _near(name, bound)
-    return f"nothing is called {_short(name)!r} here" + (f"; did you mean {close}?" if close else "")
-
-
-def _what(node: ast.AST) -> str:
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()
-    return f"this ({words})"
+    close = nearest(name, bound)
+    return f"nothing is called {short(name)!r} here" + (f"; did you mean {close}?" if close else "")
 
 
 def _bounded(node: ast.expr, number: int | float) -> int | float:

@@ -24,7 +24,7 @@ from mlptui.engine import foreign
 from mlptui.engine.bench import weights
 from mlptui.engine.bench.states import State, States
 from mlptui.engine.build import build, check_fits
-from mlptui.engine.doctor.checks import Question
+from mlptui.engine.doctor.checks.common import Question
 from mlptui.engine.doctor.examine import examine
 from mlptui.engine.foreign import ForeignError
 from mlptui.engine.inspect import detail, inputs, mend, places

@@ -8,7 +8,8 @@ from torch.nn.parameter import is_lazy
 from mlptui.core.bench import Finding, Input, Report
 from mlptui.core.text import counted
 from mlptui.engine.doctor import evidence as collected
-from mlptui.engine.doctor.checks import CHECKS, Check, Question, named
+from mlptui.engine.doctor.checks.common import Check, Question, named
+from mlptui.engine.doctor.checks.every import CHECKS
 from mlptui.engine.inspect import inputs, mend
 from mlptui.engine.inspect.places import lazy_names, spots
 from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, probe

@@ -5,7 +5,7 @@ from textual.message import Message
 from mlptui.core.architecture.place import dotted
 from mlptui.tui import keys
 from mlptui.tui.model_state import ModelState
-from mlptui.tui.render import model
+from mlptui.tui.render import flow, model
 from mlptui.tui.render.cells import DIM, Line, panel
 from mlptui.tui.widgets.canvas import Canvas
 from mlptui.tui.widgets.cursor import CursorCanvas
@@ -150,7 +150,7 @@ class PaneCanvas(Canvas, can_focus=True):
             case "source":
                 return model.source(detail, cells, self.glyphs)
             case "flow":
-                return model.flow(state.flow, cells, rows, self.glyphs)
+                return flow.flow(state.flow, cells, rows, self.glyphs)
             case "doctor":
                 lines, starts = model.doctor(state.report, self.finding, cells, self.has_focus, self.glyphs)
                 if starts and self.has_focus:
