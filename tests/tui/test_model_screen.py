@@ -394,10 +394,12 @@ async def test_folds_filter_paths_and_help(make_app) -> None:
         await do(pilot, "u")
         await do(pilot, "escape")
         assert len(places(app)) >= 7 and state.filter == ""
-        await do(pilot, "home", "right", "right")
-        await do(pilot, "left", "left", "left")
-        assert place(app) == ""
-        assert places(app) == [""]
+        await do(pilot, "home", "right")
+        assert place(app) == "0"
+        await do(pilot, "right", "right")
+        assert place(app).startswith("0.")
+        await do(pilot, *["left"] * 5)
+        assert place(app) == "" and places(app) == [""]
         await do(pilot, "enter")
         assert places(app)[1] == "0"
         await do(pilot, "end")

@@ -62,14 +62,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def network(text: str) -> tuple[str, tuple[int, ...]]:
     """The architecture that a person means, and the shape of its input where the name brings one.
 
-    Raises ArchitectureError.
+    Raises ArchitectureError, or UsageError for a name that no network has.
     """
+    from difflib import get_close_matches
+
     from mlptui.core.architecture import references
     from mlptui.core.architecture.parse import parse
     from mlptui.core.architecture.zoo import ZOO
+    from mlptui.core.errors import UsageError
 
     if text in ZOO:
         return ZOO[text].text, ZOO[text].input
+    if text.replace("-", "_").isidentifier():
+        close = get_close_matches(text, ZOO, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"no network is called {text}{hint} (mlptui model list has them all)")
     tree = parse(text)
     if tree.reference and references.files(tree):
         where, name = references.split(tree.kind)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlptui.core.architecture.blocks import BLOCKS
 from mlptui.core.text import counted
 
 Value = bool | int | float | str | None | tuple["Value", ...]
@@ -64,6 +65,8 @@ def label(tree: Layer) -> str:
     leaves = [layer for _, layer in tree.walk() if not layer.container]
     if tree.reference:
         return tree.kind.rpartition("/")[2]
+    if leaves == [tree] and tree.kind in BLOCKS:
+        return tree.kind
     linear_kinds = {"Linear", "LazyLinear"}
     linear = [layer for layer in leaves if layer.kind in linear_kinds]
     between = {"Flatten", "Dropout", "Identity", "BatchNorm1d", "LazyBatchNorm1d", "LayerNorm"}

@@ -236,7 +236,7 @@ def layer(
         facts.append(("size", text.size(row.size)))
         facts.append(("on", f"{row.device}, {row.dtype}"))
     if passed and passed.multiply_adds:
-        facts.append(("mult-adds", f"{passed.multiply_adds:,}"))
+        facts.append(("mult-adds", f"{passed.multiply_adds:,} for both samples"))
     if row.trainable in ("no", "part"):
         facts.append(("learns", row.trainable))
     lines.append([])
@@ -333,10 +333,11 @@ def doctor(report: Report | None, cursor: int, cells: int, focused: bool, glyphs
         first, *rest = wrapped(finding.says, cells - 2)
         lines.append([("› " if here else "! ", WARN), (first, CURSOR if here else STRONG)])
         lines += [[("  " + line, STRONG)] for line in rest]
-        lines += [[("  " + line, PLAIN)] for line in wrapped(finding.cause, cells - 2)]
-        lines += [[("  " + line, DIM)] for line in wrapped(finding.remedy, cells - 2)]
+        for word, said in (("cause  ", finding.cause), ("to do  ", finding.remedy)):
+            first, *rest = wrapped(said, cells - 9)
+            lines += [[("  " + word, DIM), (first, PLAIN)], *([(" " * 9 + line, PLAIN)] for line in rest)]
         if finding.fix:
-            lines.append([("  f ", ACCENT), (text.cut(finding.fix.says, cells - 4), PLAIN)])
+            lines.append([("  f      ", ACCENT), (text.cut(finding.fix.says, cells - 9), PLAIN)])
         lines.append([])
     return lines, starts
 
