@@ -559,7 +559,7 @@ def test_keeping_with_lazy_layers_and_buffers(workbench: Workbench) -> None:
 def test_weights_from_a_file(workbench: Workbench, tmp_path: Path) -> None:
     workbench.answer(Open(text=MLP))
     before, file = snapshot(workbench), tmp_path / "w.safetensors"
-    assert weights.save(workbench.now.model, file)
+    assert weights.save(workbench.now.model, file, workbench.now.text)
     shown = sheet(workbench.answer(Open(text=MLP, seed=9, weights=str(file))))
     assert snapshot(workbench) == before and "4 tensors kept" in shown.note
     sheet(workbench.answer(Open(text=MLP, seed=9, weights=str(tmp_path / "none"))))
@@ -574,8 +574,8 @@ def test_weights_from_a_file(workbench: Workbench, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_every_network_of_the_zoo_is_kept_in_a_file(name: str, tmp_path: Path) -> None:
     model, other = build(parse(ZOO[name].text)), build(parse(ZOO[name].text))
-    assert weights.save(model, tmp_path / "w")
-    weights.load(other, tmp_path / "w")
+    assert weights.save(model, tmp_path / "w", "net")
+    weights.load(other, tmp_path / "w", "net")
     for (_, a), (_, b) in zip(model.state_dict().items(), other.state_dict().items(), strict=True):
         assert is_lazy(a) or torch.equal(a, b)
 
@@ -895,5 +895,5 @@ def test_odd_networks_are_looked_at_without_a_fault_of_the_bench(
         why = getattr(answer, "why", "") or getattr(answer, "message", "")
         assert "\n" not in why and why.isprintable(), why
     if name not in ("extra state", "on meta", "a sparse buffer", "itself"):  # torch or safetensors cannot
-        weights.save(workbench.now.model, tmp_path / "w")
-        weights.load(workbench.now.model, tmp_path / "w")
+        weights.save(workbench.now.model, tmp_path / "w", "net")
+        weights.load(workbench.now.model, tmp_path / "w", "net")

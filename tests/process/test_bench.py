@@ -104,7 +104,8 @@ def asks():
     return input("your name? ")
 
 def reads():
-    return sys.stdin.read() + os.read(0, 10).decode() + "x" * 0 or Good()
+    assert sys.stdin.read() == "" and os.read(0, 10) == b""
+    return Good()
 
 def prints():
     for i in range(300_000):
@@ -264,10 +265,10 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         line = NETS[: NETS.index("sys.exit(5)")].count("\n") + 1
         assert f"line {line}" in await refused("exits")
         assert "EOF" in await refused("asks")
-        assert "MemoryError" in await refused("too_much") or "memory" in await refused("too_much")
+        assert "emory" in await refused("too_much")
         assert "memory" in await refused("tensor_too_much")
-        assert "deep" in await refused("recursion") or "recursion" in await refused("recursion").lower()
-        assert "not an nn.Module" in await refused("reads") or True
+        assert "recursion" in (await refused("recursion")).lower()
+        assert isinstance(await d.open(f"{nets}:reads"), Sheet)
         assert "names" in await refused("halves")
         assert "has no nothing" in await refused("nothing")
         assert (await refused("interrupts")) == "cancelled"

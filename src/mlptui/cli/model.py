@@ -214,6 +214,8 @@ def _safe(text: str) -> str:
 def _code(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.cli.train import recipe_from
+    from mlptui.core.architecture import references
+    from mlptui.core.architecture.parse import parse
     from mlptui.core.errors import UsageError
     from mlptui.datasets import library
     from mlptui.datasets.settle import settle
@@ -227,6 +229,8 @@ def _code(options: argparse.Namespace) -> int:
             raise UsageError("--run and --model exclude each other")
         run = rundir.find(places, options.run)
         recipe, circumstances = run.recipe(), _circumstances(run)
+        if files := references.files(parse(recipe.architecture)):
+            output.narrate(f"the script imports {', '.join(files)} as it is now; the run's own copy is in {run.source}")
     else:
         if options.model:
             options.architecture = network(options.model)[0]

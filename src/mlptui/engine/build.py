@@ -1,6 +1,7 @@
 """The tree of layers as a torch module."""
 
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ def build(tree: Layer, made: dict[int, nn.Module] | None = None, kept: Path | No
     Raises BuildError.
     """
     made = {} if made is None else made
+    loaded: dict[str, ModuleType] = {}
 
     def module(layer: Layer, path: str) -> nn.Module:
         if id(layer) not in made:
@@ -36,7 +38,7 @@ def build(tree: Layer, made: dict[int, nn.Module] | None = None, kept: Path | No
     def one(layer: Layer, path: str) -> nn.Module:
         try:
             if layer.reference:
-                return foreign.make(layer.kind, dict(layer.arguments), kept)
+                return foreign.make(layer.kind, dict(layer.arguments), kept, loaded)
             if not layer.container:
                 result = getattr(blocks if layer.kind in BLOCKS else nn, layer.kind)(**dict(layer.arguments))
                 assert isinstance(result, nn.Module)

@@ -25,17 +25,23 @@ class ForeignError(MlptuiError):
         self.line = line
 
 
-def make(kind: str, arguments: dict[str, Any], kept: Path | None = None) -> nn.Module:
+def make(
+    kind: str, arguments: dict[str, Any], kept: Path | None = None, loaded: dict[str, ModuleType] | None = None
+) -> nn.Module:
     """The network that a reference names: `nets.py:MLP`, `torchvision:resnet18`. Runs the person's code.
 
-    `kept` is a folder with a copy of the file, which then stands for it. Raises ForeignError.
+    `kept` is a folder with a copy of the file, which then stands for it; `loaded` has the files that were run for this network
+    already. Raises ForeignError.
     """
     where, name = references.split(kind)
     if where == references.TORCHVISION:
         return of_torchvision(name, arguments)
     file = Path(references.absolute(where))
     copy = kept / references.kept_name(where) if kept else None
-    return of_file(copy if copy and copy.is_file() else file, name, arguments, file.parent)
+    loaded = {} if loaded is None else loaded
+    if str(file) not in loaded:
+        loaded[str(file)] = load(copy if copy and copy.is_file() else file, file.parent, anew=not loaded)
+    return of_module(loaded[str(file)], file, name, arguments)
 
 
 def of_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -75,9 +81,8 @@ def _torchvision_models() -> Any:
     return models
 
 
-def of_file(file: Path, name: str, arguments: dict[str, Any], folder: Path) -> nn.Module:
+def of_module(module: ModuleType, file: Path, name: str, arguments: dict[str, Any]) -> nn.Module:
     """What `name` in a Python file makes: a class is called, so is a function; a network is taken as it is."""
-    module = load(file, folder)
     thing = getattr(module, name, None)
     if thing is None:
         found = sorted(n for n, v in vars(module).items() if _is_candidate(module, v))
@@ -89,7 +94,7 @@ def of_file(file: Path, name: str, arguments: dict[str, Any], folder: Path) -> n
     try:
         made = thing(**arguments)
     except (Exception, SystemExit) as error:
-        raise _at_line(error, file, f"{name}(...)") from None
+        raise _at_line(error, Path(module.__file__ or file), f"{name}(...)") from None
     if not isinstance(made, nn.Module):
         raise ForeignError(f"{name} in {file.name} made a {type(made).__name__}, not an nn.Module")
     return made
@@ -98,17 +103,21 @@ def of_file(file: Path, name: str, arguments: dict[str, Any], folder: Path) -> n
 _folders: set[str] = set()  # of files that were loaded, in sys.path for what lies beside them
 
 
-def load(file: Path, beside: Path) -> ModuleType:
-    """The file as a module, run anew each time; modules in the folder `beside` can be imported."""
+def load(file: Path, beside: Path, anew: bool) -> ModuleType:
+    """The file as a module, run anew; modules in the folder `beside` can be imported.
+
+    With `anew` it is the first file of a network: what an earlier network brought along is forgotten.
+    """
     if not file.is_file():
         raise ForeignError(f"there is no file {safe(file, 300)}")
     folder = str(beside)
-    spec = importlib.util.spec_from_file_location(f"_mlptui_{file.stem}", file)
+    spec = importlib.util.spec_from_file_location(f"_mlptui_{references.kept_name(str(file)).replace('.', '_')}", file)
     if spec is None or spec.loader is None:
         raise ForeignError(f"{file.name} is not a Python file")
-    _forget({*_folders, folder})
-    sys.path[:] = [entry for entry in sys.path if entry not in _folders]
-    _folders.clear()
+    if anew:
+        _forget({*_folders, folder})
+        sys.path[:] = [entry for entry in sys.path if entry not in _folders]
+        _folders.clear()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True

@@ -18,6 +18,7 @@ from mlptui.store.paths import Paths
 MODULE = "mlptui.engine.bench.serve"
 LOG_SIZE = 1 << 20  # bytes of output that are kept, in two files of half of it
 CHUNK = 1 << 16
+CRASH_LINES = 200  # that a dump of all threads may take at the end of a log
 
 
 class BenchError(MlptuiError):
@@ -67,6 +68,8 @@ class BenchProcess:
         finally:
             os.close(writing)
         self.pid = self._process.pid
+        self.why = ""  # why this viewer ended it
+        self._over = False
         self._lock = threading.Lock()
         self._drained = threading.Thread(target=self._drain, daemon=True)
         self._drained.start()
@@ -83,18 +86,26 @@ class BenchProcess:
         except (OSError, ValueError):
             pass
 
-    def kill(self) -> None:
+    def kill(self, why: str = "") -> None:
+        """End it at once; `why` is told instead of the signal."""
+        self.why = self.why or why
+        if self._over:
+            return
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except OSError:
             pass
 
     def last_words(self) -> list[str]:
-        """The end of its log."""
+        """The end of its log; of a crash the line that names it, and the first frames."""
         try:
-            return self.log.read_text(errors="replace").splitlines()[-5:]
+            lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return []
+        crashes = [i for i, line in enumerate(lines) if line.startswith("Fatal Python error")]
+        if crashes and crashes[-1] > len(lines) - CRASH_LINES:
+            return [line for line in lines[crashes[-1] :] if line.strip() and not line.startswith("Extension modules")][:5]
+        return lines[-5:]
 
     def _listen(self, reading: int) -> None:
         rest = bytearray()
@@ -102,13 +113,15 @@ class BenchProcess:
             while chunk := stream.read(CHUNK):
                 rest += chunk
                 if len(rest) > MAX_LINE:
-                    self.kill()
+                    self.kill("its answer was too long")
                     break
                 if b"\n" in chunk:
                     *lines, last = bytes(rest).split(b"\n")
                     rest = bytearray(last)
-                    for line in lines:
-                        self._heard(self, line)
+                    if not self._tell(lines):
+                        break
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # from here on its number is nobody's to signal
+        self._over = True
         self.code = self._process.wait()
         self._drained.join(1.0)
         with self._lock:
@@ -120,9 +133,19 @@ class BenchProcess:
                     pass
         self._heard(self, None)
 
+    def _tell(self, lines: list[bytes]) -> bool:
+        """Pass lines on; what cannot be read ends the bench, as code may have written into its pipe."""
+        try:
+            for line in lines:
+                self._heard(self, line)
+        except Exception as error:
+            self.kill(f"its answer could not be read ({type(error).__name__})")
+            return False
+        return True
+
     def _drain(self) -> None:
         """Its output into the log; of a flood only the end is kept."""
-        size = 0
+        size = self.log.stat().st_size if self.log.exists() else 0
         older = self.log.with_suffix(".old.log")
         while chunk := self._output():
             if size > LOG_SIZE // 2:
@@ -148,6 +171,8 @@ class BenchProcess:
 
     def how(self) -> str:
         """How it ended, in words."""
+        if self.why:
+            return self.why
         if self.code < 0:
             name = signal.Signals(-self.code).name
             why = {"SIGSEGV": "segmentation fault", "SIGKILL": "killed; out of memory?", "SIGABRT": "aborted"}.get(name, name)

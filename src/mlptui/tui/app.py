@@ -17,7 +17,7 @@ from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
 from mlptui.launch import begin, process, trainer
-from mlptui.store import rundir
+from mlptui.store import choices, rundir
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -25,7 +25,7 @@ from mlptui.store.settings import Settings
 from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
 from mlptui.tui.desk import Desk
-from mlptui.tui.form_state import DataSet, FormState
+from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
     DataChosen,
     DataUseAsked,
@@ -49,6 +49,7 @@ from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.workbench import Workbench
 
+NETWORK = "network"  # what the last network is remembered by
 NICE = 10
 SETTLED = 1.0  # seconds after which the start is over
 SWITCH = 0.001  # seconds after which a background thread gives way to the one that answers keys (Python's own: 0.005)
@@ -100,6 +101,9 @@ class MlptuiApp(App[int]):
         }
         self.form = FormState(here, catalog.default(paths))
         self.form.set("device", settings.device)
+        self._remembered = choices.recall(paths.choices, NETWORK)
+        if self._remembered and is_architecture(self._remembered):
+            self.form.set("architecture", self._remembered)
         self.form.history.clear()
         self.train_screen = TrainScreen(self.form)
         self.runs_screen = RunsScreen(paths)
@@ -120,7 +124,20 @@ class MlptuiApp(App[int]):
         self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
         _be_nice()
         sys.setswitchinterval(SWITCH)
-        for name in ("watch", "runs", "commands", "devices", "load", "settings", "sets", "open", "samples", "jobs", "network"):
+        for name in (
+            "watch",
+            "runs",
+            "commands",
+            "devices",
+            "load",
+            "settings",
+            "sets",
+            "open",
+            "samples",
+            "jobs",
+            "network",
+            "edit",
+        ):
             self.background[name] = Background(name, loop)
         if self.is_headless is False:
             terminal.end_on_signals(self)
@@ -231,8 +248,17 @@ class MlptuiApp(App[int]):
 
     def on_data_chosen(self, message: DataChosen) -> None:
         self.desk.facts = message.facts
+        self._remember_network()
         self.desk.device = self.form.text("device")
         self._refresh_bars()
+
+    def _remember_network(self) -> None:
+        """The network of the form is there again at the next start; "" stands for the one that fits the data."""
+        text = self.form.texts.get("architecture", "")
+        if text != self._remembered and self.background["commands"].submit(
+            lambda: choices.remember(self.paths.choices, NETWORK, text), lambda *_: None
+        ):
+            self._remembered = text
 
     def on_data_use_asked(self, message: DataUseAsked) -> None:
         self.form.set("data.name", message.name)

@@ -220,6 +220,14 @@ class FormState:
         return tuple(lines)
 
 
+def is_architecture(text: str) -> bool:
+    try:
+        parsed(text)
+    except ArchitectureError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     """An architecture text on one line that still parses: bindings separated by semicolons."""
     try:

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass, field
 
 from mlptui.core.architecture import place as places
-from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import Layer
 from mlptui.core.bench import Compared, Detail, FlowSheet, Input, Passed, Place, Report, Row, Shapes, Sheet
 from mlptui.core.errors import ArchitectureError
+from mlptui.core.recipe import parsed
 from mlptui.tui.render.model import TreeRow, Widths, called, widths
 
 ROOM = 40  # rows that a network shows at first
@@ -172,7 +172,7 @@ class ModelState:
         if self.sheet is None:
             return None
         try:
-            return parse(self.sheet.text)
+            return parsed(self.sheet.text)
         except ArchitectureError:
             return None
 

@@ -108,7 +108,7 @@ class Workbench:
         """End it; what it had comes back in a new one."""
         if self._process and self.state in ("ready", "busy", "starting"):
             self._deaths.clear()
-            self._process.kill()
+            self._process.kill("as you asked")
         else:
             self.start()
 
@@ -129,9 +129,10 @@ class Workbench:
         """Cancel what runs and what waits; False where nothing does."""
         if not self._running and not self._queue:
             return False
-        for asked in list(self._queue):
-            asked.done(Refused(message="cancelled", cancelled=True))
+        waiting = list(self._queue)
         self._queue.clear()
+        for asked in waiting:
+            asked.done(Refused(message="cancelled", cancelled=True))
         if self._running:
             self._cancel(self._running)
         return True
@@ -150,8 +151,7 @@ class Workbench:
         """To be called about every second: ends what takes too long."""
         now = time.monotonic()
         if self.state == "starting" and now - self._begun > START_LIMIT and self._process:
-            self.said(f"the bench did not start within {START_LIMIT:.0f} s; its log is {self._process.log}")
-            self._process.kill()
+            self._process.kill(f"it did not start within {START_LIMIT:.0f} s; its log is {self._process.log}")
         asked = self._running
         if asked is None or self._process is None:
             return
@@ -207,13 +207,21 @@ class Workbench:
             self._died(process)
         elif isinstance(message, str):
             self._process, self.version = process, message
+            if self.present:  # a new bench gets the network that the one before had, with its weights where they were kept
+                weights = str(process.folder / "weights.safetensors")
+                request = Open(text=self.present.text, seed=self.seed, weights=weights)
+                self._number += 1
+                self._queue = deque(waiting for waiting in self._queue if waiting.group != "reopen")
+                self._queue.appendleft(Asked(self._number, request, self._reopened, "reopen"))
             self._turn("ready")
             self._next()
         elif self._running and message[0] == self._running.number:
             asked, self._running = self._running, None
             self._turn("ready")
-            self._answered(asked, message[1])
-            self._next()
+            try:
+                self._answered(asked, message[1])
+            finally:
+                self._next()
 
     def _answered(self, asked: Asked, answer: Answer) -> None:
         if isinstance(answer, Sheet):
@@ -228,7 +236,7 @@ class Workbench:
         asked.done(answer)
 
     def _died(self, process: BenchProcess) -> None:
-        """Say what happened, start another one and give it the last network, with its weights where they were kept."""
+        """Say what happened and start another one, but not for ever."""
         how, last = process.how(), [safe(line, 200) for line in process.last_words()]
         asked, self._running, self._process = self._running, None, None
         self._outbox.clear()
@@ -241,11 +249,6 @@ class Workbench:
             )
         self._deaths.append(time.monotonic())
         again = len(self._deaths) < RESTARTS or self._deaths[-1] - self._deaths[0] > WITHIN
-        if self.present and again:
-            weights = str(process.folder / "weights.safetensors")
-            request = Open(text=self.present.text, seed=self.seed, weights=weights)
-            self._number += 1
-            self._queue.appendleft(Asked(self._number, request, self._reopened, "reopen"))
         if again:
             self.start()
         else:

@@ -12,6 +12,7 @@ from mlptui.core.architecture import known
 from mlptui.core.architecture.blocks import FUNCTIONS
 from mlptui.core.architecture.syntax import nearest, place_of, short, syntax_tree, what
 from mlptui.core.architecture.tree import CONTAINERS, SEQUENTIAL, Layer, Value
+from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.errors import ArchitectureError
 
 MAX_TEXT = 65_536
@@ -41,6 +42,7 @@ ALLOWED = (
 
 REFERENCE = re.compile(r"((?:torchvision|[^\n\0:()\"'=]*\.py):([A-Za-z_][A-Za-z0-9_]*))(?:\s*\((.*)\))?", re.S)
 
+FILE_ALONE = re.compile(r"[^\n\0:()\"'=]*\.py")
 REFERENCE_BEGUN = re.compile(r"(?:torchvision|[^\n\0:()\"'=]*\.py):")
 
 
@@ -58,6 +60,8 @@ def parse(text: str) -> Layer:
         begin = len(text) - len(text.lstrip())
         if named := REFERENCE.fullmatch(text, begin, len(text.rstrip())):
             return _Reader().reference(text, named)
+        if FILE_ALONE.fullmatch(text, begin, len(text.rstrip())):
+            raise ArchitectureError("name the class or function in it too, as in nets.py:MLP")
         if elsewhere := REFERENCE_BEGUN.match(text, begin):
             before = text[: elsewhere.end()]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
@@ -398,12 +402,19 @@ def _called(node: ast.expr) -> str:
             return name
         case ast.Attribute(value=ast.Attribute(value=ast.Name(id="torch"), attr="nn"), attr=name):
             return name
+    match node:
+        case ast.Attribute(value=ast.Name(id="F" | "functional" | "torch"), attr=name):
+            like = nearest(name, known.names())
+            hint = f": write {known.spelled(like)}() as a layer of its own" if like else ""
+            _refuse(node, f"{short(name)} is a function, not a layer{hint}")
     _refuse(node, f"only layers can be called; {ALLOWED}")
 
 
 def _unknown_name(name: str, bound: list[str]) -> str:
     if name in known.names() or name in FUNCTIONS:
         return f"{name} needs brackets: {known.spelled(name)}(...)"
+    if name in ZOO or name.replace("_", "-") in ZOO:
+        return f"{name} is a network of its own; open it by its name"
     close = nearest(name, bound)
     return f"nothing is called {short(name)!r} here" + (f"; did you mean {close}?" if close else "")
 

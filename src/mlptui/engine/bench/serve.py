@@ -31,6 +31,7 @@ def main(words: list[str]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     faulthandler.enable()
+    os.register_at_fork(after_in_child=die_with_parent)  # what code forks here does not outlive this
     bench = Bench(answers, Path(words[1]))
     signal.signal(signal.SIGINT, bench.interrupted)
     threading.Thread(target=bench.listen, args=(asked,), daemon=True).start()
@@ -95,15 +96,21 @@ class Bench:
             if self._queue.empty():
                 gc.collect()
             number, request = self._queue.get()
+            before = workbench.states.now
+            answer: Answer | None = None
             try:
                 self._now = number
-                answer: Answer = Refused(message="cancelled", cancelled=True)
                 if number not in self._cancelled:
                     answer = workbench.answer(REQUESTS.validate_python(request))
-            except KeyboardInterrupt:  # between the answer and here
-                answer = Refused(message="cancelled", cancelled=True)
+            except KeyboardInterrupt:  # it came when the answer was made already, or not begun
+                pass
+            except ValueError as error:
+                answer = Refused(message=f"not a request: {str(error)[:200]}")
             finally:
                 self._now = 0
+            if answer is None and workbench.states.now is not before:
+                answer = workbench.sheet()
+            answer = answer or Refused(message="cancelled", cancelled=True)
             try:
                 lines = list(in_lines(number, answer))
             except ValueError:  # names with half a character in them
@@ -113,14 +120,14 @@ class Bench:
             self._cancelled.discard(number)
             if isinstance(answer, Sheet):
                 try:
-                    weights.save(workbench.now.model, self._folder / "weights.safetensors")
+                    weights.save(workbench.now.model, self._folder / "weights.safetensors", workbench.now.text)
                 except Exception as error:
                     print(f"the weights were not kept: {error}", file=sys.stderr)
 
 
 def in_lines(number: int, answer: "Answer") -> Iterator[bytes]:
     """The lines of an answer. Raises ValueError for text that JSON cannot hold."""
-    from mlptui.core.bench import ANSWERS, PART, PARTS
+    from mlptui.core.bench import PART, PARTS
 
     if answer.kind in PARTS:
         name, items = PARTS[answer.kind]
@@ -129,7 +136,7 @@ def in_lines(number: int, answer: "Answer") -> Iterator[bytes]:
             for start in range(0, len(found), PART):
                 yield b'{"id":%d,"part":%s}' % (number, items.dump_json(found[start : start + PART]))
             answer = answer.model_copy(update={name: ()})
-    yield b'{"id":%d,"answer":%s}' % (number, ANSWERS.dump_json(answer))
+    yield b'{"id":%d,"answer":%s}' % (number, answer.model_dump_json().encode())  # not the adapter's: it has no NaN
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ MEMORY = 1 << 30  # bytes of weights that are kept for undo; what two states sha
 class State:
     """A network at one moment. `made` has the module of each layer of `tree` by identity; states share untouched modules.
 
-    `says` names the step that led here.
+    `says` names the step that led here; `watched` are the person's files and their times before they were read.
     """
 
     tree: Layer
@@ -25,6 +25,7 @@ class State:
     text: str
     says: str = ""
     note: str = ""
+    watched: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """Weights from one network into another, and to a file and back."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -8,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from mlptui.core.errors import StorageError
 from mlptui.core.text import counted
 from mlptui.engine.foreign import one_line
 from mlptui.store import atomic
 
+OF = "network"  # the file's metadata: SHA-256 of the architecture's text
 LARGEST = 256 << 20  # bytes of a network whose weights are kept for the case that the bench dies
 
 
@@ -41,22 +43,32 @@ def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
     return f"{counted(kept, 'tensor')} kept" + (f", {fresh} drawn anew" if fresh else "")
 
 
-def save(model: nn.Module, file: Path) -> bool:
-    """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError."""
+def save(model: nn.Module, file: Path, text: str) -> bool:
+    """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError.
+
+    `text` is the network's, so that nobody takes these weights for another one's.
+    """
     tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
     if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         atomic.unlink_quietly(file)
         return False
-    data = safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()})
+    data = safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, {OF: _sum(text)})
     atomic.replace(file, data, durable=False)
     return True
 
 
-def load(model: nn.Module, file: Path) -> str:
-    """Raises StorageError where the file cannot be read."""
+def load(model: nn.Module, file: Path, text: str) -> str:
+    """Fill a network that came back with the weights that were kept of it; says how many were, or why none."""
     try:
-        return _fill(model, safetensors.torch.load(atomic.read_regular(file, 2 * LARGEST + os.sysconf("SC_PAGE_SIZE"))))
-    except FileNotFoundError:
-        return "weights drawn anew"
+        data = atomic.read_regular(file, 2 * LARGEST + os.sysconf("SC_PAGE_SIZE"))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        if header["__metadata__"][OF] != _sum(text):
+            return "weights drawn anew"
+        return _fill(model, safetensors.torch.load(data))
     except Exception as error:
-        raise StorageError(f"the kept weights cannot be read: {one_line(error)}") from None
+        why = "" if isinstance(error, FileNotFoundError) else f": {one_line(error)}"
+        return f"weights drawn anew{why}"
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -1,5 +1,6 @@
 """The model that a person works on, and the answers to what they ask of it. Serves in a process of its own and in-process."""
 
+import copy
 import io
 import os
 import sys
@@ -64,6 +65,8 @@ class Workbench:
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request; Refused with a sentence where there is none, also after KeyboardInterrupt."""
+        before = copy.copy(self.states)
+        before.past, before.future = [*before.past], [*before.future]
         with captured() as printed:
             try:
                 found = self._actions[type(request)](request)
@@ -82,6 +85,8 @@ class Workbench:
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 found = Refused(message=f"{type(error).__name__}: {safe(foreign.one_line(error), 300)}")
+        if isinstance(found, Refused):  # whoever asked must not believe in another network than this one
+            self.states = before
         if printed.text and isinstance(found, Sheet | Refused):
             found = found.model_copy(update={"output": printed.lines()})
         return found
@@ -97,19 +102,20 @@ class Workbench:
     def open(self, request: bench.Open) -> Sheet:
         tree = parse(request.text)
         check_memory(tree)
+        watched = _watched(tree)
         seed_weights(request.seed)
         made: dict[int, torch.nn.Module] = {}
         model = build(tree, made)
         self._seed, note = request.seed, ""
         before = self.states.now
         if request.weights:
-            note = weights.load(model, Path(request.weights))
+            note = weights.load(model, Path(request.weights), request.text)
         elif request.keep and before is not None:
             note = weights.transplant(before.model, model)
-        if before is not None and before.text == request.text and not tree.reference:
-            self.states.now = State(tree, model, made, request.text, before.says, note)
+        if before is not None and before.text == request.text and request.weights:  # it came back as it was
+            self.states.now = State(tree, model, made, request.text, before.says, note, watched)
         else:
-            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note))
+            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note, watched))
         return self.sheet()
 
     def change(self, request: Change) -> Sheet:
@@ -126,7 +132,9 @@ class Workbench:
         text = to_text(tree)
         parse(text)  # the bounds of the language hold for what is built by keys
         check_memory(tree)
-        self.states.enter(State(tree, build(tree, made), made, text, says))
+        known_times = dict(before.watched)
+        watched = tuple((file, known_times.get(file, now)) for file, now in _watched(tree))
+        self.states.enter(State(tree, build(tree, made), made, text, says, "", watched))
         return self.sheet(place)
 
     def _changed(self, tree: Layer, request: Change) -> tuple[Layer, Place, str]:
@@ -199,7 +207,7 @@ class Workbench:
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in made.items() if key in here}
         text = before.text if tree is before.tree else to_text(tree)
-        self.states.enter(State(tree, build(tree, made), made, text, "materialise"))
+        self.states.enter(State(tree, build(tree, made), made, text, "materialise", "", before.watched))
         return self.sheet()
 
     def sheet(self, at: Place = ()) -> Sheet:
@@ -221,7 +229,7 @@ class Workbench:
             undo=state.says if self.states.past else "",
             redo=self.states.future[-1].says if self.states.future else "",
             note=state.note,
-            watched=_watched(state.tree),
+            watched=state.watched,
         )
 
     # looking at it

@@ -1,5 +1,6 @@
 """The network as a tree, and what stands beside it: values to lines."""
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from mlptui.tui.render.cells import (
     wrapped,
 )  # fmt: skip
 
+MARKUP = re.compile(r":\w+(?::\w+)*:`([^`<]*)[^`]*`")
 INDENT = 2
 NARROWEST = 16  # cells inside of a panel below which nothing can be told
 SHARE = 8
@@ -313,7 +315,8 @@ def source(detail: Detail | None, cells: int, glyphs: Glyphs) -> list[Line]:
     for title, written_ in parts:
         if written_ or title.startswith("no"):
             lines += [*([[]] if lines else []), [(title, ACCENT)]]
-            lines += [[(part, PLAIN)] for line in written_ for part in _hard(line, cells)]
+            split = _prose if title == "documentation" else _hard
+            lines += [[(part, PLAIN)] for line in written_ for part in split(line, cells)]
     return lines
 
 
@@ -354,6 +357,13 @@ def written(sheet: Sheet | None, cells: int, glyphs: Glyphs) -> list[Line]:
     if sheet.output:
         lines += [[], [("it printed", DIM)], *([(line, PLAIN)] for line in sheet.output)]
     return lines
+
+
+def _prose(line: str, cells: int) -> list[str]:
+    """A line of documentation, broken between words under its own indent, without the marks of reStructuredText."""
+    plain = MARKUP.sub(r"\1", line).replace("``", "").replace("\\", "")
+    indent = len(plain) - len(plain.lstrip())
+    return [" " * indent + part for part in wrapped(plain.strip(), max(8, cells - indent))]
 
 
 def _hard(line: str, cells: int) -> list[str]:

@@ -9,7 +9,8 @@ from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.bench import Answer, Change, Place, Refused, Step
 from mlptui.core.recipe import parsed
 from mlptui.tui.model_state import shape_typed
-from mlptui.tui.screens.network import ArgumentsScreen, Choice, ChoiceScreen, EditScreen, LineScreen, is_network, layer_choices
+from mlptui.tui.screens.editor import EditScreen
+from mlptui.tui.screens.network import ArgumentsScreen, Choice, ChoiceScreen, LineScreen, is_network, layer_choices
 
 if TYPE_CHECKING:
     from mlptui.tui.screens.model import ModelScreen
@@ -32,11 +33,11 @@ class Builder:
     def __init__(self, screen: "ModelScreen") -> None:
         self.screen = screen
 
-    def change(self, action: str, text: str = "", to: Place = (), place: Place | None = None) -> None:
-        if self.screen.state.sheet is None:
-            return
-        change = Change(action=action, place=self.screen.state.place if place is None else place, text=text, to=to)
-        self.screen.ask(change, self.screen.changed)
+    def change(self, action: str, text: str = "", to: Place = ()) -> None:
+        """One step at the present place, as it is when the step is made."""
+        state = self.screen.state
+        if state.sheet is not None:
+            self.screen.step(lambda: Change(action=action, place=state.place, text=text, to=to))
 
     def delete(self) -> None:
         self.change("delete")
@@ -63,13 +64,13 @@ class Builder:
         self.change("untie")
 
     def undo(self) -> None:
-        self.screen.ask(bench.History(by=-1), self.screen.changed)
+        self.screen.step(lambda: bench.History(by=-1))
 
     def redo(self) -> None:
-        self.screen.ask(bench.History(by=1), self.screen.changed)
+        self.screen.step(lambda: bench.History(by=1))
 
     def materialise(self) -> None:
-        self.screen.ask(bench.Materialise(input=self.screen.input()), self.screen.changed)
+        self.screen.step(lambda: bench.Materialise(input=self.screen.input()))
 
     def mark(self) -> None:
         self.screen.state.marked = None if self.screen.state.marked == self.screen.state.place else self.screen.state.place
@@ -102,7 +103,7 @@ class Builder:
             return
         step = steps[0]
         self.screen.say(step.says)
-        self.screen.ask(step.change, self.screen.changed)
+        self.screen.step(lambda: step.change)
 
     def add(self, inside: bool = False) -> None:
         def chosen(value: str | None) -> None:
@@ -166,13 +167,16 @@ class Builder:
         )
 
     def edit(self) -> None:
-        def given(text: str | None) -> None:
-            if text and text != self.screen.opened:
-                self.screen.open(text, keep=True)
+        self._write(self.screen.state.sheet.text if self.screen.state.sheet else self.screen.opened)
 
-        self.screen.app.push_screen(
-            EditScreen(self.screen.state.sheet.text if self.screen.state.sheet else self.screen.opened), given
-        )
+    def _write(self, text: str, why: str = "") -> None:
+        """The editor; a text that the bench refuses comes back with the reason."""
+
+        def given(typed: str | None) -> None:
+            if typed and typed != self.screen.opened:
+                self.screen.open(typed, keep=True, failed=lambda refused: self._write(typed, refused.message))
+
+        self.screen.app.push_screen(EditScreen(text, why), given)
 
     def open_other(self) -> None:
         def given(value: str | None) -> None:

@@ -1,6 +1,7 @@
 """Area 2: the network on the bench as a tree, with what can be said of each layer, and the builder's keys."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from textual.widget import Widget
 
 from mlptui.core import bench
 from mlptui.core.architecture.place import dotted
+from mlptui.core.architecture.tree import CONTAINERS
 from mlptui.core.bench import Answer, Refused, Sheet
 from mlptui.core.recipe import parsed
 from mlptui.tui import keys
@@ -24,6 +26,7 @@ from mlptui.tui.widgets.network import Asked, PaneCanvas, PlaceChanged, TreeCanv
 
 WIDE = 120
 MEASURE_AFTER = 0.4  # seconds that the cursor rests on a layer before its pass is timed
+STEPS_AHEAD = 20  # changes that may wait for the one before, as keys repeat faster than networks are built
 WATCH = 1.0  # seconds between looks at a person's own file
 ASKED = {"in": "in_", "open": "open_other"}  # actions whose names mean something else already
 
@@ -44,6 +47,7 @@ class ModelScreen(AreaScreen):
         self.opened = ""  # the text that the bench was last given
         self._seen = ""  # the form's text when this screen last looked
         self._asked_input: bench.Input | None = None
+        self._steps: deque[Callable[[], bench.Request]] = deque()
         self._read: dict[str, int] = {}  # own files and their times as they were read last
 
     def body(self) -> Iterable[Widget]:
@@ -110,8 +114,10 @@ class ModelScreen(AreaScreen):
         data = self.form.text("data.name")
         return input_of(self.state, self.form.data.shape, data if data in self.form.data_sets else "")
 
-    def open(self, text: str, keep: bool = False, chosen: bool = False) -> None:
-        """Give the bench another network; `chosen` where the form has it already."""
+    def open(
+        self, text: str, keep: bool = False, chosen: bool = False, failed: Callable[[Refused], None] | None = None
+    ) -> None:
+        """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused."""
         before, self.opened = self.opened, text
         seed = int(self.form.text("seed")) if self.form.text("seed").isdecimal() else 0
 
@@ -121,6 +127,8 @@ class ModelScreen(AreaScreen):
             elif isinstance(answer, Refused):
                 self.opened = before if not chosen else text
                 self.refused(answer)
+                if failed and not answer.cancelled:
+                    failed(answer)
 
         self.ask(bench.Open(text=text, seed=seed, keep=keep), done, "open")
 
@@ -156,6 +164,10 @@ class ModelScreen(AreaScreen):
         self.state.show(sheet)
         self.opened = sheet.text
         self.pane.notes = [f"it printed: {line}" for line in sheet.output[-3:]]
+        if len(sheet.rows) == 1 and sheet.rows[0].layer in CONTAINERS:
+            self.pane.notes.append("it is empty: a adds the first layer, o opens another network")
+        if host(self).desk.notice_bad:
+            host(self).desk.tell("")
         self.network.follow()
         self.pane.redraw()
         if tell:
@@ -172,6 +184,21 @@ class ModelScreen(AreaScreen):
 
         if not host(self).background["network"].submit(lambda: parsed(text), done):
             self.post_message(NetworkChosen(text))
+
+    def step(self, make: Callable[[], bench.Request]) -> None:
+        """A change of the network; made only when the one before is done, because it is meant for what that leaves."""
+        if len(self._steps) < STEPS_AHEAD:
+            self._steps.append(make)
+        if len(self._steps) == 1:
+            self.ask(make(), self._stepped)
+
+    def _stepped(self, answer: Answer) -> None:
+        self.changed(answer)
+        self._steps.popleft()
+        if isinstance(answer, Refused):
+            self._steps.clear()
+        if self._steps:
+            self.ask(self._steps[0](), self._stepped)
 
     def changed(self, answer: Answer) -> None:
         """After a step of the builder, undo or redo."""
@@ -193,12 +220,16 @@ class ModelScreen(AreaScreen):
                 if answer.fault:
                     self.say(f"{dotted(answer.fault.place) or 'the network'}: {answer.fault.message}", bad=True)
                 self.look()
+            elif isinstance(answer, Refused) and not answer.cancelled:
+                self.refused(answer)
+                self.pane.notes = [f"not run: {answer.message}"]
+                self.pane.redraw()
 
         self.ask(bench.Probe(input=self._asked_input), done, "probe")
 
     def _input_words(self) -> str:
         wanted = self.input()
-        return f"{wanted.data or 'input'} {list(wanted.shape)}"
+        return f"{list(wanted.shape)}" if wanted.data else f"{list(wanted.shape)} typed"
 
     def look(self) -> None:
         """Ask for what the view beside shows of the present layer."""
@@ -220,6 +251,8 @@ class ModelScreen(AreaScreen):
         if isinstance(answer, bench.Detail):
             self.state.detail = answer
             self.pane.redraw()
+        elif isinstance(answer, Refused) and not answer.cancelled:
+            self.refused(answer)
 
     def _measure_later(self) -> None:
         """Time the layer's pass when the cursor rests on it."""

@@ -2,23 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from mlptui.core.architecture import known
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.printer import literal, to_text
-from mlptui.core.architecture.tree import Layer, label
 from mlptui.core.errors import ArchitectureError
+from mlptui.core.recipe import parsed
 from mlptui.core.text import cut, safe
-from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, GOOD, PLAIN, STRONG, Line, panel, wrapped
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.prompt import Field, Prompt, completed
+from mlptui.tui.desk import host
+from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, Line, panel
+from mlptui.tui.screens.prompt import Field, Prompt, completions
 from mlptui.tui.widgets.canvas import Canvas
 
 
@@ -55,7 +53,7 @@ class ChoiceScreen(ModalScreen[str]):
         super().__init__()
         self._heading, self._hint, self.choices, self._accepts = title, hint, choices, accepts
         self.at = 0
-        self._told = ""
+        self._told, self._told_role = "", BAD
         self.asked: Callable[[str], None] = lambda _: None  # hears what is typed
 
     def compose(self) -> ComposeResult:
@@ -104,9 +102,10 @@ class ChoiceScreen(ModalScreen[str]):
             name = f"{cut(choice.name, wide):<{wide}}"
             body.append([(name, CURSOR if i == self.at else STRONG), (f"  {choice.about}", DIM)])
         if not found:
-            body.append([("nothing is called so", DIM)])
+            path = any(sign in self.typed for sign in "/:(")
+            body.append([("enter takes what you typed; tab completes" if path else "nothing is called so", DIM)])
         body += [[]] * (rows + 2 - len(body))
-        body.append([(self._told, BAD)])
+        body.append([(self._told, self._told_role)])
         keys = (("enter", "take it"), ("tab", "complete a path"), ("esc", "not now"))
         body.append([part for key, does in keys for part in ((f"{key} ", ACCENT), (f"{does}   ", PLAIN))])
         return panel(self._heading, [(f"{len(found):,}", DIM)], body, (width, height), self.query_one(_List).glyphs, True)
@@ -133,7 +132,7 @@ class ChoiceScreen(ModalScreen[str]):
         elif not why:
             self.dismiss(typed)
         else:
-            self._told = safe(why, 300)
+            self._told, self._told_role = safe(why, 300), BAD
             self.redraw()
 
     def type(self, text: str) -> None:
@@ -161,21 +160,25 @@ class ChoiceScreen(ModalScreen[str]):
                 self.type(found[self.at].value if "\n" not in found[self.at].value else found[self.at].name)
 
     def _complete(self) -> None:
+        """A path, or after a file's colon the classes and functions in it; a slow disk does not hold up the keys."""
         typed = self.typed
-        names, begin = completed(typed)
-        shown = [name for name in names if name.endswith((".py", "/"))]
-        if len(shown) == 1 and shown[0].endswith(".py"):
-            begin = begin[: begin.rfind("/") + 1] + shown[0] + ":"
-        if len(begin) > len(typed):
-            self.type(begin)
-        self._told = "  ".join(shown[:8]) if len(shown) > 1 else ""
-        self.redraw()
+
+        def done(found: tuple[list[str], str] | None, error: Exception | None) -> None:
+            if found is None or not self.is_mounted or self.typed != typed:
+                return
+            names, begin = found
+            if len(begin) > len(typed):
+                self.type(begin)
+            self._told, self._told_role = "  ".join(names[:8]) if len(names) > 1 else "", DIM
+            self.redraw()
+
+        host(self).background["network"].submit(lambda: completions(typed), done)
 
 
 def is_network(text: str) -> str:
     """Why a text is no network; empty where it is one."""
     try:
-        parse(text)
+        parsed(text)
     except ArchitectureError as error:
         return error.message
     return ""
@@ -252,96 +255,3 @@ class ArgumentsScreen(Prompt):
     def entered(self) -> None:
         if self._look():
             self.dismiss({"text": self.text()})
-
-
-class _Told(Canvas):
-    DEFAULT_CSS = "_Told { height: 5; }"
-
-    def __init__(self, screen: "EditScreen") -> None:
-        super().__init__()
-        self._screen = screen
-
-    def draw(self, width: int, height: int) -> list[Line]:
-        return self._screen.told(width, height)
-
-
-class EditScreen(ModalScreen[str]):
-    """The architecture as text, checked as it is typed: below, the line at fault with a mark under the place."""
-
-    CSS = """
-    EditScreen { background: $background; }
-    EditScreen TextArea { height: 1fr; border: none; padding: 0 1; }
-    EditScreen TextArea:focus { border: none; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2,ctrl+s", "use", show=False, priority=True),
-        Binding("escape", "leave", show=False, priority=True),
-    ]
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._first = text
-        self._error: ArchitectureError | None = None
-        self._tree: Layer | None = None
-
-    def compose(self) -> ComposeResult:
-        area = TextArea(self._first, show_line_numbers=True, tab_behavior="indent", soft_wrap=True)
-        area.cursor_blink = False
-        yield area
-        yield _Told(self)
-
-    @property
-    def area(self) -> TextArea:
-        return self.query_one(TextArea)
-
-    def on_mount(self) -> None:
-        self.area.focus()
-        self.area.move_cursor(self.area.document.end)
-        self._check()
-
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        event.stop()
-        self._check()
-
-    def _check(self) -> None:
-        self._error = self._tree = None
-        try:
-            self._tree = parse(self.area.text)
-        except ArchitectureError as error:
-            self._error = error
-        self.query_one(_Told).redraw()
-
-    def told(self, width: int, height: int) -> list[Line]:
-        glyphs = self.query_one(_Told).glyphs
-        body: list[Line] = []
-        if self._error is not None:
-            error, inner = self._error, width - 4
-            line = (self.area.text.split("\n") or [""])[min(error.line, self.area.document.line_count) - 1]
-            start = max(0, min(error.column - 1 - inner // 2, len(line) - inner))
-            body = [
-                [(f"{line[start : start + inner]}", PLAIN)],
-                [(" " * (error.column - 1 - start) + "^ ", BAD), (f"line {error.line}, column {error.column}", DIM)],
-            ]
-            body += [[(part, BAD)] for part in wrapped(error.message, inner)][:1]
-        elif self._tree is not None:
-            body = [[("✓ ", GOOD), (label(self._tree), STRONG)], []]
-        keys: Line = [("f2 ", ACCENT), ("use it  ", PLAIN), ("esc ", ACCENT), ("leave", PLAIN)]
-        return panel("edit the network", keys, body, (width, height), glyphs, True)
-
-    def action_use(self) -> None:
-        """Give the text back, or go to the place at fault."""
-        if self._error is None:
-            self.dismiss(self.area.text)
-        else:
-            self.area.move_cursor((self._error.line - 1, self._error.column - 1))
-
-    def action_leave(self) -> None:
-        if self.area.text == self._first:
-            self.dismiss("")
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.dismiss("")
-
-        self.app.push_screen(Question("leave the text?", "What you typed is lost.", "leave it", "go on"), answered)

@@ -1,5 +1,6 @@
 """A few lines to fill in, above an area: bringing files in, and adding one's own data."""
 
+import ast
 import json
 import os
 import subprocess
@@ -14,7 +15,9 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from mlptui.core.errors import StorageError
 from mlptui.core.text import safe, slug
+from mlptui.store.atomic import read_regular
 from mlptui.tui.background import Background
 from mlptui.tui.render import pages
 from mlptui.tui.render.cells import Line
@@ -198,6 +201,25 @@ def _common(names: list[str]) -> str:
     """What all names begin with."""
     first, last = min(names), max(names)
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))]
+
+
+def completions(typed: str) -> tuple[list[str], str]:
+    """How a path to a Python file, or to a class or function in it, may go on, and how far all ways agree."""
+    file, colon, start = typed.rpartition(":")
+    if colon and file.endswith(".py"):
+        try:
+            module = ast.parse(read_regular(Path(os.path.expanduser(file)), 1 << 20))
+        except (OSError, StorageError, ValueError, SyntaxError, RecursionError, MemoryError):
+            return [], typed
+        defined = [node.name for node in module.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        names = [name for name in defined if name.startswith(start)]
+        return names, f"{file}:{_common(names)}" if names else typed
+    names, begin = completed(typed)
+    shown = [name for name in names if name.endswith((".py", "/"))]
+    if not shown:
+        return [], typed
+    folder = begin[: begin.rfind("/") + 1]
+    return shown, folder + _common(shown) + (":" if len(shown) == 1 and shown[0].endswith(".py") else "")
 
 
 class ImportScreen(Prompt):
