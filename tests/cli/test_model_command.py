@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from mlptui.store.rundir import Run
 from mlptui.store.steps import read_rows
 
 Command = Callable[..., Any]
-OWN = '''
+OWN = """
 import torch
 from torch import nn
 
@@ -49,7 +51,7 @@ class Scale(nn.Module):
 
 def wrong():
     raise RuntimeError("[/] no \\x1b[2J network")
-'''
+"""
 COMMON = (
     "--data", "fashion-mnist-sample", "--validation", "0.5", "--batch-size", "400", "--threads", "1", "--device", "cpu",
     "--detach",
@@ -70,9 +72,9 @@ RECIPES = {
                 "--lr", "0.0001", "--precision", "bfloat16", "--architecture", ZOO["lenet"].text),
     "own": ("--epochs", "1", "--seed", "9223372036854775807", "--architecture", "{own}:Net(hidden=20)"),
     "layers": ("--epochs", "1", "--architecture",
-               "nn.Sequential(nn.Flatten(), CenteredLayer(), nn.Linear(784, 10), {own}:Scale(by=0.5))"),
+               'Scale = "{own}:Scale"\nnn.Sequential(nn.Flatten(), CenteredLayer(), nn.Linear(784, 10), Scale(by=0.5))'),
     "blocks": ("--epochs", "1", "--optimizer", "adam", "--architecture",
-               'nn.Sequential(OrderedDict([("a b", nn.Flatten()), ("c", MLP(784, 16, 20)), ("d", NestMLP())]))'),
+               'nn.Sequential(OrderedDict([("a b", nn.Flatten()), ("c", MLP(784, 16, 20)), ("d", NestMLP()), ("e", nn.Linear(16, 10))]))'),
 }  # fmt: skip
 
 
@@ -125,7 +127,9 @@ def test_the_doctor_returns_what_it_found(mlptui: Command) -> None:
     assert document.code == 1 and [f["code"] for f in document.json["findings"]] == ["mixing"]
     for name in ("centered-corrected", "my-linear-corrected", "fixed-hidden-corrected", "tied", "nested", "lenet"):
         assert mlptui("model", "check", "--model", name).code == 0, name
-    said = mlptui("model", "check", "--model", "nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "--data", "fashion-mnist-sample")
+    said = mlptui(
+        "model", "check", "--model", "nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "--data", "fashion-mnist-sample"
+    )
     assert said.code == 1 and "10" in said.out
 
 
@@ -144,7 +148,7 @@ def test_the_doctor_returns_what_it_found(mlptui: Command) -> None:
         (("show", "--input", "0"), 2, "write the shape"),
         (("show", "--input", "4", "--data", "xor"), 2, "exclude each other"),
         (("show", "--data", "no-such-set"), 1, "no-such-set"),
-        (("check", "--data", "fashion-mnist"), 1, "get it with"),
+        (("code", "--data", "fashion-mnist"), 1, "get it with"),
         (("show", "--model", "nn.Linear(10**6, 10**6)", "--input", "4"), 1, "are free"),
         (("show", "--model", "torchvision:resnett18"), 1, "did you mean resnet18"),
         (("code", "--run", "none", "--model", "mlp"), 2, "exclude each other"),
@@ -157,7 +161,9 @@ def test_the_doctor_returns_what_it_found(mlptui: Command) -> None:
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else None,
 )
-def test_what_is_wrong_is_one_sentence_and_an_exit_code(mlptui: Command, own: Path, words: tuple[str, ...], code: int, part: str) -> None:
+def test_what_is_wrong_is_one_sentence_and_an_exit_code(
+    mlptui: Command, own: Path, words: tuple[str, ...], code: int, part: str
+) -> None:
     said = mlptui("model", *(w.replace("{own}", str(own)) for w in words))
     assert (said.code, said.out) == (code, ""), said
     assert part in said.err and "Traceback" not in said.err and "\x1b" not in said.err
@@ -186,16 +192,16 @@ def wait_finished(run: Run) -> None:
     assert run.verdict().status is Status.FINISHED, (run.verdict(), run.log_tail(5))
 
 
-def test_the_script_of_a_run_has_its_losses_bit_for_bit(
-    mlptui: Command, trainers: Zygote, own: Path, tmp_path: Path
-) -> None:
+def test_the_script_of_a_run_has_its_losses_bit_for_bit(mlptui: Command, trainers: Zygote, own: Path, tmp_path: Path) -> None:
     table = tmp_path / "houses.csv"
     chance = random.Random(1)
     with table.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["area", "town", "age", "price"])
         for i in range(90):
-            writer.writerow([f"{chance.uniform(20, 200):.2f}", chance.choice(["Ulm", "Bonn"]), i % 7, f"{chance.gauss(300, 40):.3f}"])
+            writer.writerow(
+                [f"{chance.uniform(20, 200):.2f}", chance.choice(["Ulm", "Bonn"]), i % 7, f"{chance.gauss(300, 40):.3f}"]
+            )
     assert mlptui("data", "add", "houses", str(table)).code == 0
     recipes = {name: (*COMMON, *(w.replace("{own}", str(own)) for w in words)) for name, words in RECIPES.items()}
     for kind in ("standard", "range", "none"):
@@ -214,7 +220,7 @@ def test_the_script_of_a_run_has_its_losses_bit_for_bit(
         scripts[name].parent.mkdir(parents=True)
         said = mlptui("model", "code", "--run", run.id, "--out", str(scripts[name]))
         assert (said.code, said.out) == (0, ""), (name, said)
-        assert "mlptui." not in scripts[name].read_text() and "import mlptui" not in scripts[name].read_text()
+        assert not re.search(r"(import|from) mlptui", scripts[name].read_text())
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)
     done = subprocess.run(
@@ -234,10 +240,16 @@ def test_the_script_of_a_run_has_its_losses_bit_for_bit(
         expected = [[row.epoch - 1, row.step, float(row.loss).hex()] for row in rows]
         assert len(rows) > 5
         if losses != expected:
-            wrong[name] = [(a, b) for a, b in zip(losses, expected, strict=False) if a != b][:2] or (len(losses), len(expected))
+            wrong[name] = [(a, b) for a, b in zip(losses, expected, strict=False) if a != b][:2] or (
+                len(losses),
+                len(expected),
+            )
         state = run.state()
-        assert f"{state.valid_loss:.4f}" in valid, (name, valid, state)
-        assert f"{state.test_loss:.4f}" in test if hasattr(state, "test_loss") else True
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", valid + test)]  # evaluated in batches of another size
+        if not (
+            isclose(numbers[0], state.valid_loss, rel_tol=1e-4) and isclose(numbers[3], state.test_accuracy, abs_tol=1e-4)
+        ):
+            wrong[f"{name}, evaluated"] = (valid, state.valid_loss, test, state.test_accuracy)
     assert not wrong
 
 
@@ -246,7 +258,18 @@ def test_the_script_runs_as_it_is_and_prints_to_stdout_without_out(mlptui: Comma
     assert said.code == 0 and "--out FILE" in said.err
     compile(said.out, "train.py", "exec")
     file = tmp_path / 'odd "name" {x}.py'
-    words = ("model", "code", "--model", "softmax-regression", "--epochs", "1", "--name", 'a """ {b} \\ name', "--out", str(file))
+    words = (
+        "model",
+        "code",
+        "--model",
+        "softmax-regression",
+        "--epochs",
+        "1",
+        "--name",
+        'a """ {b} \\ name',
+        "--out",
+        str(file),
+    )
     assert mlptui(*words).code == 0
     done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, cwd="/", check=False)
     assert done.returncode == 0, done.stderr[-1500:]
@@ -254,7 +277,18 @@ def test_the_script_runs_as_it_is_and_prints_to_stdout_without_out(mlptui: Comma
 
 
 def test_a_run_of_a_persons_file_goes_on_with_its_copy(mlptui: Command, trainers: Zygote, own: Path) -> None:
-    words = ("--data", "fashion-mnist-sample", "--validation", "0.5", "--batch-size", "600", "--threads", "1", "--device", "cpu")
+    words = (
+        "--data",
+        "fashion-mnist-sample",
+        "--validation",
+        "0.5",
+        "--batch-size",
+        "600",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    )
     said = mlptui("train", *words, "--detach", "--epochs", "3", "--architecture", f"{own}:Net(hidden=8)", "--seed", "2")
     assert said.code == 0, said
     whole = Run(paths.find().runs / said.out.strip())
@@ -283,4 +317,3 @@ def test_a_run_of_a_persons_file_goes_on_with_its_copy(mlptui: Command, trainers
     # the script of such a run needs the file; without it that is one sentence or a script that names the copy
     said = mlptui("model", "code", "--run", whole.id)
     assert said.code in (0, 1) and "Traceback" not in said.err
-

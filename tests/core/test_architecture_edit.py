@@ -123,7 +123,6 @@ def test_code_from_elsewhere_stands_inside_of_a_network_by_a_name_of_its_own() -
         edit.add(parse(PLAIN), (), foreign),
         edit.add(parse(NESTED), ("1",), foreign, inside=True),
         edit.change(parse(PLAIN), ("1",), foreign),
-        edit.wrap(foreign, ()),
     ):
         assert at(new, cursor) is foreign
         text = to_text(new)
@@ -289,21 +288,22 @@ def test_moving_into_a_tied_block_grows_it_in_all_its_places() -> None:
 def test_wrapping_puts_a_sequential_around_the_layer_in_its_place() -> None:
     tree = parse(PLAIN)
     new, cursor = edit.wrap(tree, ("1",))
-    assert kinds(new) == ["0:Linear", "1:Sequential", "1.0:ReLU", "2:Linear"] and cursor == ("1", "0")
-    assert at(new, cursor) is at(tree, ("1",))
+    assert kinds(new) == ["0:Linear", "1:Sequential", "1.0:ReLU", "2:Linear"] and cursor == ("1",)
+    assert at(new, (*cursor, "0")) is at(tree, ("1",))
     whole, cursor = edit.wrap(tree, ())
-    assert cursor == ("0",) and at(whole, cursor) is tree
+    assert cursor == () and at(whole, ("0",)) is tree
 
 
 def test_wrapping_one_place_of_a_tied_layer_leaves_it_tied() -> None:
     tree = parse(TIED)
     new, cursor = edit.wrap(tree, ("3",))
-    assert at(new, ("3",)).kind == "Sequential" and at(new, cursor) is at(new, ("1",)) is at(tree, ("1",))
+    assert cursor == ("3",) and at(new, cursor).kind == "Sequential"
+    assert at(new, ("3", "0")) is at(new, ("1",)) is at(tree, ("1",))
 
 
 def test_wrapping_among_named_layers_keeps_the_name() -> None:
     new, cursor = edit.wrap(parse(NAMED), ("act",))
-    assert cursor == ("act", "0") and [name for name, _ in new.children] == ["in", "act", "out"]
+    assert cursor == ("act",) and [name for name, _ in new.children] == ["in", "act", "out"]
 
 
 def test_a_name_is_given_in_this_place_and_its_siblings_keep_theirs() -> None:
@@ -547,6 +547,8 @@ def step(tree: Layer, rng: random.Random) -> tuple[Layer, Place, Callable[[Layer
             return *edit.move(tree, where, rng.choice([-1, 1])), lambda layer: layer is here
         case "delete":
             return *edit.delete(tree, where), lambda layer: True
+        case "wrap":
+            return *edit.wrap(tree, where), lambda layer: dict(layer.children)["0"] is here
         case "duplicate" | "untie":
             return *edit.ACTIONS[kind](tree, where), lambda layer: layer is not here and same(layer, here)
     return *edit.ACTIONS[kind](tree, where), lambda layer: layer is here

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.process
 
 FIRST = "nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Linear(16, 10))"
 NUMBERS = Flow(input=Input(shape=(784,)), typed=" ".join(map(str, range(784))), place=())
-NETS = '''
+NETS = """
 import ctypes, os, signal, sys, time
 import torch
 from torch import nn
@@ -165,7 +165,7 @@ def recursion():
 def signals():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return Good()
-'''
+"""
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         d.bench._process.send(b"not json")
         d.bench._process.send(b"\xff\xfe")
         d.bench._process.send(b'{"id":9999}')
-        d.bench._process.send(b'[1, 2]')
+        d.bench._process.send(b"[1, 2]")
         d.bench._process.send(b'{"id":9998,"request":{"kind":"unknown"}}')
         d.bench._process.send(b'{"cancel":12345}')
         assert isinstance(await d.open(FIRST), Sheet)

@@ -14,7 +14,14 @@ from mlptui.tui import keys
 from .conftest import screen_text, settle
 
 SIZES = [(80, 24), (120, 40)]
-CHARACTERS = {"space": " ", "colon": ":", "slash": "/", "exclamation_mark": "!", "less_than_sign": "<", "greater_than_sign": ">"}
+CHARACTERS = {
+    "space": " ",
+    "colon": ":",
+    "slash": "/",
+    "exclamation_mark": "!",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+}
 SMALL = "nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Linear(16, 10))"
 HOSTILE = '''
 import sys

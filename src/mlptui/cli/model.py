@@ -78,10 +78,7 @@ def network(text: str) -> tuple[str, tuple[int, ...]]:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UsageError(f"no network is called {text}{hint} (mlptui model list has them all)")
     tree = parse(text)
-    if tree.reference and references.files(tree):
-        where, name = references.split(tree.kind)
-        text = f"{references.absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
-    return text, ()
+    return references.resolved(text, tree), ()
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -118,12 +115,11 @@ def _cut(text: str) -> str:
 
 def _opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
     """A workbench with the network on it, its sheet, and what goes in. Raises MlptuiError."""
-    from mlptui.core.bench import Input, Open, Refused
-    from mlptui.core.errors import MlptuiError, UsageError
+    from mlptui.core.bench import Input, Open, shape_typed
+    from mlptui.core.errors import UsageError
     from mlptui.datasets import catalog, library
     from mlptui.engine.bench.workbench import Workbench
     from mlptui.store import paths
-    from mlptui.tui.model_state import shape_typed
 
     places = paths.find()
     text, own = network(options.model)
@@ -140,19 +136,28 @@ def _opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
         name = options.data or catalog.default(places)
         wanted = Input(shape=library.facts(places, name).shape, data=name)
     bench = Workbench(places)
-    sheet = bench.answer(Open(text=text))
-    if isinstance(sheet, Refused):
-        raise MlptuiError(sheet.message)
-    return bench, sheet, wanted
+    return bench, _answer(bench, Open(text=text)), wanted
+
+
+def _answer(bench: Any, request: Any) -> Any:
+    """Raises MlptuiError where the bench refuses."""
+    from mlptui.core.bench import Refused
+    from mlptui.core.errors import MlptuiError
+
+    answer = bench.answer(request)
+    if isinstance(answer, Refused):
+        if answer.cancelled:
+            raise KeyboardInterrupt
+        raise MlptuiError(answer.message)
+    return answer
 
 
 def _show(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.bench import Probe
-    from mlptui.tui.render.model import amount, called
 
     bench, sheet, wanted = _opened(options)
-    shapes = bench.answer(Probe(input=wanted))
+    shapes = _answer(bench, Probe(input=wanted))
     if options.json:
         output.as_json({**sheet.model_dump(), "shapes": shapes.model_dump()})
         return 0
@@ -162,9 +167,9 @@ def _show(options: argparse.Namespace) -> int:
         if options.depth and len(row.place) > options.depth:
             continue
         marks = ", ".join([*([f"= {'.'.join(row.tied_to)}"] if row.tied_to is not None else []), *row.marks])
-        name = "  " * len(row.place) + (f"{row.place[-1]} " if row.place else "") + called(row)
+        name = "  " * len(row.place) + (f"{row.place[-1]} " if row.place else "") + row.called
         costs = f"{through.multiply_adds:,}" if through and through.calls else "-"
-        rows.append((name, through.output or "-" if through else "-", amount(row), costs, marks))
+        rows.append((name, through.output or "-" if through else "-", row.amount, costs, marks))
     output.table(("layer", "output", "parameters", "multiply-adds", ""), rows, right=(2, 3))
     more = f" and {sheet.unknown} tensors without a size" if sheet.unknown else ""
     output.narrate(f"{sheet.parameters:,} parameters{more}, {shapes.multiply_adds:,} multiply-adds for {_words(wanted)}")
@@ -191,7 +196,7 @@ def _check(options: argparse.Namespace) -> int:
     if wanted.data:
         facts = library.facts(paths.find(), wanted.data)
         outputs, classes = outputs or facts.outputs, not facts.regression
-    report = bench.answer(Check(input=wanted, outputs=outputs, classes=classes))
+    report = _answer(bench, Check(input=wanted, outputs=outputs, classes=classes))
     if options.json:
         output.as_json(report.model_dump())
     else:

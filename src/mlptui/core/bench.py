@@ -4,6 +4,7 @@ Shapes are of the tensors as they are, batch included, where nothing else is sai
 network down; () is the network itself.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -132,6 +133,19 @@ class Row(Value):
     trainable: str = ""
     tied_to: Place | None = None
     marks: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """`Linear(784, 256)`: the class with what it was built from, as short as it is clear."""
+        words = self.arguments.replace("in_features=", "").replace("out_features=", "").replace(", bias=True", "")
+        return f"{self.layer}({words})" if words else self.layer
+
+    @property
+    def amount(self) -> str:
+        """All parameters below; with a question mark where lazy ones are not counted yet."""
+        if self.unknown:
+            return f"{self.total:,}+?" if self.total else "?"
+        return f"{self.total:,}"
 
 
 class Sheet(Value):
@@ -309,3 +323,12 @@ PART = 500  # items of a line
 
 REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+
+
+def shape_typed(text: str) -> tuple[int, ...] | None:
+    """`(1, 28, 28)`, `1x28x28`, `784`: the shape of one sample; None where it is none."""
+    words = text.strip().strip("()[]").replace("x", " ").replace("×", " ").replace(",", " ").split()
+    if not words or not all(word.isdecimal() and len(word) < 8 for word in words) or len(words) > 6:
+        return None
+    shape = tuple(int(word) for word in words)
+    return shape if all(shape) and math.prod(shape) <= 1 << 24 else None

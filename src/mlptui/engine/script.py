@@ -23,6 +23,8 @@ HEAD = '''\
 Written by mlptui. Needs torch, numpy and {arrays} beside it{more}; run it with: python {name}
 """
 
+import importlib.util
+import inspect
 import math
 import sys
 from collections import OrderedDict
@@ -70,6 +72,33 @@ def data():
 {targets}
 
 {normalise}'''
+
+OWN = '''
+
+def own(file, name):
+    """A class or function in a Python file; what lies beside the file can be imported by it."""
+    if file not in FILES:
+        sys.path.append(str(Path(file).parent))
+        spec = importlib.util.spec_from_file_location(f"file_{len(FILES)}", file)
+        FILES[file] = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(FILES[file])
+    return getattr(FILES[file], name)
+
+
+FILES = {}
+'''
+
+TORCHVISION = '''
+
+def of_torchvision(name):
+    """One of torchvision's models, without weights."""
+    from torchvision import models
+
+    builder = models.get_model_builder(name)
+    takes = inspect.signature(inspect.unwrap(builder)).parameters
+    backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
+    return lambda **given: builder(weights=None, **backbone, **given)
+'''
 
 NETWORK = """
 
@@ -189,6 +218,8 @@ def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str
         SEEDS.format(weights=seeding.WEIGHTS, order=seeding.ORDER, step=seeding.STEP, mix=inspect.getsource(seeding.mix)),
         DATA.format(arrays=arrays, share=recipe.data.validation, targets=numbers, normalise=normalise),
         *_classes(tree),
+        OWN if outside else "",
+        TORCHVISION if any(references.split(layer.kind)[0] == references.TORCHVISION for _, layer in tree.walk()) else "",
         NETWORK.format(body=_body(tree)),
         LOSS[recipe.loss],
         LOOP.format(
@@ -225,8 +256,7 @@ def _body(tree: Layer) -> str:
         where, name = references.split(tree.kind)
         given = ", ".join(f"{n}={literal(v)}" for n, v in tree.arguments)
         if where == references.TORCHVISION:
-            words = ", ".join([repr(name), "weights=None", *([given] if given else [])])
-            return f"    from torchvision import models\n\n    return models.get_model({words})"
+            return f"    return of_torchvision({name!r})({given})"
         file = Path(where).expanduser().absolute()
         return (
             f"    sys.path.append({str(file.parent)!r})\n"
@@ -238,10 +268,11 @@ def _body(tree: Layer) -> str:
     lines = text.splitlines()
     lines[first] = "return " + lines[first]
     for i, line in enumerate(lines):
-        if own := re.fullmatch(r'(\w+) = "(.+\.py):(\w+)"', line):  # a person's own layer by its file
-            file = Path(references.absolute(own[2]))
-            lines[i] = f"sys.path.append({str(file.parent)!r})\nfrom {file.stem} import {own[3]} as {own[1]}\n"
-    lines = "\n".join(lines).splitlines()
+        if own := re.fullmatch(r'(\w+) = "(.+\.py|torchvision):(\w+)"', line):  # code from elsewhere, by where it is
+            if own[2] == references.TORCHVISION:
+                lines[i] = f"{own[1]} = of_torchvision({own[3]!r})"
+            else:
+                lines[i] = f"{own[1]} = own({references.absolute(own[2])!r}, {own[3]!r})"
     return "\n".join("    " + line if line else "" for line in lines)
 
 

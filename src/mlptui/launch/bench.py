@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from mlptui.core.bench import MAX_LINE
 from mlptui.core.errors import MlptuiError
+from mlptui.core.text import slug
 from mlptui.launch.process import inherited
 from mlptui.launch.trainer import ENVIRONMENT
 from mlptui.store import atomic
@@ -27,16 +29,17 @@ class BenchError(MlptuiError):
 
 def folder_of(paths: Paths, viewer: int) -> Path:
     """Where one viewer's bench keeps its log and the weights of its network."""
-    return paths.state / "benches" / str(viewer)
+    return paths.state / "benches" / f"{slug(socket.gethostname())}-{viewer}"
 
 
 def sweep(paths: Paths) -> None:
-    """Remove what benches of viewers that are gone left behind."""
+    """Remove what benches of this machine's viewers that are gone left behind."""
     root = paths.state / "benches"
-    if not root.is_dir():
+    if not root.is_dir() or not Path("/proc/self").exists():
         return
     for folder in root.iterdir():
-        if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists() and Path("/proc/self").exists():
+        host, _, viewer = folder.name.rpartition("-")
+        if host == slug(socket.gethostname()) and viewer.isdecimal() and not Path(f"/proc/{viewer}").exists():
             atomic.remove_folder_quietly(folder)
 
 
@@ -53,7 +56,7 @@ class BenchProcess:
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE, str(writing), str(self.folder)],
+                [sys.executable, "-P", "-m", MODULE, str(writing), str(self.folder), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -68,6 +71,7 @@ class BenchProcess:
         finally:
             os.close(writing)
         self.pid = self._process.pid
+        self.last: list[str] = []  # the end of its log, when it is gone
         self.why = ""  # why this viewer ended it
         self._over = False
         self._lock = threading.Lock()
@@ -96,7 +100,7 @@ class BenchProcess:
         except OSError:
             pass
 
-    def last_words(self) -> list[str]:
+    def _last_words(self) -> list[str]:
         """The end of its log; of a crash the line that names it, and the first frames."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
@@ -120,10 +124,12 @@ class BenchProcess:
                     rest = bytearray(last)
                     if not self._tell(lines):
                         break
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # from here on its number is nobody's to signal
+        if hasattr(os, "waitid"):  # not on every system
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # from here on its number is nobody's to signal
         self._over = True
         self.code = self._process.wait()
         self._drained.join(1.0)
+        self.last = self._last_words()
         with self._lock:
             for stream_ in (self._process.stdin, self._process.stdout):
                 assert stream_

@@ -1,6 +1,5 @@
 """What the Model screen shows: the bench's last answers, what is folded and filtered, where the cursor is."""
 
-import math
 from dataclasses import dataclass, field
 
 from mlptui.core.architecture import place as places
@@ -8,7 +7,7 @@ from mlptui.core.architecture.tree import Layer
 from mlptui.core.bench import Compared, Detail, FlowSheet, Input, Passed, Place, Report, Row, Shapes, Sheet
 from mlptui.core.errors import ArchitectureError
 from mlptui.core.recipe import parsed
-from mlptui.tui.render.model import TreeRow, Widths, called, widths
+from mlptui.tui.render.model import TreeRow, Widths, widths
 
 ROOM = 40  # rows that a network shows at first
 
@@ -98,7 +97,7 @@ class ModelState:
         kept: set[Place] = set()
         if wanted:
             for row in self.sheet.rows:
-                if wanted in f"{places.dotted(row.place)} {called(row)} {' '.join(row.marks)}".lower():
+                if wanted in f"{places.dotted(row.place)} {row.called} {' '.join(row.marks)}".lower():
                     kept.update(row.place[:i] for i in range(len(row.place) + 1))
         fault = self.shapes.fault.place if self.shapes and self.shapes.fault else None
         found: dict[Place, int] = {}
@@ -182,12 +181,3 @@ def input_of(state: ModelState, shape: tuple[int, ...], data: str) -> Input:
     if state.typed is not None and state.typed != shape:
         return Input(shape=state.typed)
     return Input(shape=shape, data=data)
-
-
-def shape_typed(text: str) -> tuple[int, ...] | None:
-    """`(1, 28, 28)`, `1x28x28`, `784`: the shape of one sample; None where it is none."""
-    words = text.strip().strip("()[]").replace("x", " ").replace("×", " ").replace(",", " ").split()
-    if not words or not all(word.isdecimal() and len(word) < 8 for word in words) or len(words) > 6:
-        return None
-    shape = tuple(int(word) for word in words)
-    return shape if all(shape) and math.prod(shape) <= 1 << 24 else None

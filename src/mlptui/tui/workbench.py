@@ -18,6 +18,7 @@ from mlptui.tui.background import Background
 LIMITS = {"open": 60.0, "names": 60.0, "check": 120.0, "materialise": 60.0}  # seconds by kind of request
 LIMIT, START_LIMIT = 30.0, 90.0
 GRACE = 2.0  # seconds that a cancelled request has to give way before the bench is ended
+REOPEN = "reopen"
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
 Done = Callable[[Answer], None]
@@ -61,6 +62,7 @@ class Workbench:
     _worker: Background | None = None
     _writer: Background | None = None
     _closed: bool = False
+    _comes_back: bool = True
     _outbox: deque[bytes] = field(default_factory=deque)
 
     def start(self) -> None:
@@ -106,6 +108,7 @@ class Workbench:
 
     def restart(self) -> None:
         """End it; what it had comes back in a new one."""
+        self._comes_back = True
         if self._process and self.state in ("ready", "busy", "starting"):
             self._deaths.clear()
             self._process.kill("as you asked")
@@ -127,15 +130,16 @@ class Workbench:
 
     def cancel(self) -> bool:
         """Cancel what runs and what waits; False where nothing does."""
-        if not self._running and not self._queue:
-            return False
-        waiting = list(self._queue)
-        self._queue.clear()
+        waiting = [
+            asked for asked in self._queue if asked.group != REOPEN
+        ]  # what brings the network back is nobody's to cancel
+        self._queue = deque(asked for asked in self._queue if asked.group == REOPEN)
         for asked in waiting:
             asked.done(Refused(message="cancelled", cancelled=True))
-        if self._running:
+        runs = self._running is not None and self._running.group != REOPEN
+        if runs and self._running:
             self._cancel(self._running)
-        return True
+        return runs or bool(waiting)
 
     @property
     def busy_for(self) -> float:
@@ -207,12 +211,14 @@ class Workbench:
             self._died(process)
         elif isinstance(message, str):
             self._process, self.version = process, message
-            if self.present:  # a new bench gets the network that the one before had, with its weights where they were kept
+            opening = any(isinstance(waiting.request, Open) for waiting in self._queue)
+            if (
+                self.present and self._comes_back and not opening
+            ):  # a new bench gets the network that the one before had, with its weights where they were kept
                 weights = str(process.folder / "weights.safetensors")
                 request = Open(text=self.present.text, seed=self.seed, weights=weights)
                 self._number += 1
-                self._queue = deque(waiting for waiting in self._queue if waiting.group != "reopen")
-                self._queue.appendleft(Asked(self._number, request, self._reopened, "reopen"))
+                self._queue.appendleft(Asked(self._number, request, self._reopened, REOPEN))
             self._turn("ready")
             self._next()
         elif self._running and message[0] == self._running.number:
@@ -225,7 +231,7 @@ class Workbench:
 
     def _answered(self, asked: Asked, answer: Answer) -> None:
         if isinstance(answer, Sheet):
-            self.present = answer
+            self.present, self._comes_back = answer, True
             if isinstance(asked.request, Open):
                 self.seed = asked.request.seed
         if asked.late and isinstance(answer, Refused):
@@ -237,7 +243,7 @@ class Workbench:
 
     def _died(self, process: BenchProcess) -> None:
         """Say what happened and start another one, but not for ever."""
-        how, last = process.how(), [safe(line, 200) for line in process.last_words()]
+        how, last = process.how(), [safe(line, 200) for line in process.last]
         asked, self._running, self._process = self._running, None, None
         self._outbox.clear()
         self._turn("gone")
@@ -247,6 +253,8 @@ class Workbench:
                 if not asked.late
                 else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
             )
+        if asked and asked.group == REOPEN:  # it kills whoever builds it
+            self._comes_back = False
         self._deaths.append(time.monotonic())
         again = len(self._deaths) < RESTARTS or self._deaths[-1] - self._deaths[0] > WITHIN
         if again:

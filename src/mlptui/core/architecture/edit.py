@@ -122,7 +122,7 @@ def move_out(tree: Layer, place: Place, after: bool = True) -> Result:
     tree = replaced(tree, parent, emptied)
     above = at(tree, place[:-2])
     children = list(above.children)
-    children.insert(at_index + (1 if after else 0), ("", layer))
+    children.insert(at_index + (1 if after else 0), (_given(place[-1], above), layer))
     new = _with(above, children)
     return replaced(tree, above, new), (*place[:-2], new.children[at_index + (1 if after else 0)][0])
 
@@ -136,7 +136,7 @@ def move_in(tree: Layer, place: Place) -> Result:
         raise EditError("there is no Sequential before it to go into; wrap the layer before it first")
     if before is layer or any(inner is before for _, inner in layer.walk()):
         raise EditError("a layer cannot go into itself")
-    grown = _with(before, [*before.children, ("", layer)])
+    grown = _with(before, [*before.children, (_given(place[-1], before), layer)])
     shrunk = _with(parent, [child for i, child in enumerate(parent.children) if i != index])
     tree = replaced(tree, parent, shrunk)
     where = (*place[:-1], shrunk.children[index - 1][0])
@@ -147,7 +147,7 @@ def wrap(tree: Layer, place: Place) -> Result:
     """A Sequential around the layer, in this place only."""
     layer = at(tree, place)
     around = Layer(SEQUENTIAL, (), (("0", layer),))
-    return (_put(tree, place, around) if place else around), (*place, "0")
+    return (_put(tree, place, around) if place else around), place
 
 
 def rename(tree: Layer, place: Place, name: str) -> Result:
@@ -212,9 +212,15 @@ def _parent(tree: Layer, place: Place) -> tuple[Layer, int]:
     return parent, [name for name, _ in parent.children].index(place[-1])
 
 
+def _given(name: str, into: Layer) -> str:
+    """A name that a person gave goes along, where it is free; a number only counts."""
+    return "" if name.isdecimal() or name in dict(into.children) else name
+
+
 def _with(parent: Layer, children: list[tuple[str, Layer]]) -> Layer:
     """The container with other children: numbered anew where they were numbered, else new ones get a free number."""
-    if parent.kind != SEQUENTIAL or all(name == str(i) for i, (name, _) in enumerate(parent.children)):
+    numbered = all(name == str(i) for i, (name, _) in enumerate(parent.children))
+    if parent.kind != SEQUENTIAL or (numbered and all(not name or name.isdecimal() for name, _ in children)):
         named = [(str(i), child) for i, (_, child) in enumerate(children)]
     else:
         taken = {name for name, _ in children}

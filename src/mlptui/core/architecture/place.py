@@ -51,10 +51,10 @@ def dotted(place: tuple[str, ...]) -> str:
 
 
 def indexed(place: tuple[str, ...], children: dict[tuple[str, ...], list[str]]) -> str:
-    """`[0]["block 1"][0]`: a number where it counts the children, else the name in quotes."""
+    """`[0]["block 1"][0].hidden`: a number where it counts the children, else the name, in quotes where Python needs them."""
     shown = ""
     for i, name in enumerate(place):
         names = children.get(place[:i], [])
         counts = name.isascii() and name.isdecimal() and int(name) < len(names) and names[int(name)] == name
-        shown += f"[{name}]" if counts else f'["{name}"]'
+        shown += f"[{name}]" if counts else f".{name}" if name.isidentifier() else f'["{name}"]'
     return shown

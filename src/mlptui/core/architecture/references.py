@@ -24,6 +24,14 @@ def absolute(file: str) -> str:
     return os.path.abspath(os.path.expanduser(file))
 
 
+def resolved(text: str, tree: Layer) -> str:
+    """The text of a network from a file with the file's whole path; any other text as it is. `tree` is what it says."""
+    if not tree.reference or not files(tree):
+        return text
+    where, name = split(tree.kind)
+    return f"{absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
+
+
 def kept_name(file: str) -> str:
     """What a run calls its copy of a file: two files of one name in two folders stay apart."""
     return f"{hashlib.sha256(absolute(file).encode()).hexdigest()[:8]}-{os.path.basename(file)}"

@@ -1,7 +1,8 @@
-"""The bench as a process: `python -m mlptui.engine.bench.serve ANSWERS FOLDER`.
+"""The bench as a process: `python -m mlptui.engine.bench.serve ANSWERS FOLDER VIEWER`.
 
 Requests come as JSON lines on standard input, answers go to the descriptor ANSWERS; both are pipes to the viewer. The end of
-standard input is the end of the process, and so is the viewer's death. FOLDER keeps the weights for a bench that comes after.
+standard input is the end of the process, and so is the death of the viewer, whose pid is VIEWER. FOLDER keeps the weights
+for a bench that comes after.
 """
 
 import ctypes
@@ -24,26 +25,26 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(words: list[str]) -> None:
-    die_with_parent()
+    die_with(int(words[2]))
     answers = int(words[0])
     os.set_inheritable(answers, False)
     asked = os.dup(0)  # code that is looked at must find nothing to read on standard input
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     faulthandler.enable()
-    os.register_at_fork(after_in_child=die_with_parent)  # what code forks here does not outlive this
+    here = os.getpid()
+    os.register_at_fork(after_in_child=lambda: die_with(here))  # what code forks here does not outlive this
     bench = Bench(answers, Path(words[1]))
     signal.signal(signal.SIGINT, bench.interrupted)
     threading.Thread(target=bench.listen, args=(asked,), daemon=True).start()
     bench.work()
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """On Linux the kernel ends this process when the thread that started it ends; elsewhere the end of the pipe does."""
     if sys.platform.startswith("linux"):
-        parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if parent == 1 or os.getppid() != parent:
+        if os.getppid() != parent:  # it was gone before
             os._exit(0)
 
 

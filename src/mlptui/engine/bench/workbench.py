@@ -49,7 +49,6 @@ class Workbench:
         self.states = States()
         self._seed = 0
         self._steps = 0
-        self._printed: tuple[str, ...] = ()
         self._actions: dict[type, Callable[[Any], Answer]] = {
             bench.Open: self.open,
             Change: self.change,

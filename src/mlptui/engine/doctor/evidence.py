@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlptui.core.bench import Place
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, same_randomness
+from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
 from mlptui.engine.inspect.places import Spot, plain_tensors, registered, spots
 from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
@@ -146,7 +146,7 @@ def dead_share(output: torch.Tensor) -> float:
 
 def gather(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor | None, classes: bool, outputs: int) -> Evidence:
     """Run the copy and note what happens. Raises CopyError."""
-    with same_randomness(), torch.enable_grad():
+    with same_randomness(), only_copies(model), torch.enable_grad():
         torch.manual_seed(0)
         twin = copied(model)
         was = {spot.place: spot.module.training for spot in spots(twin)}

@@ -57,6 +57,22 @@ def _memory(model: nn.Module) -> set[int]:
 
 
 @contextmanager
+def only_copies(model: nn.Module) -> Iterator[None]:
+    """Refuse to run the model's own layers: a copy reaches them through functions that it keeps, which are not copied."""
+    own = {id(module) for module in model.modules()}
+
+    def refuse(module: nn.Module, _: object) -> None:
+        if id(module) in own:
+            raise CopyError("it calls its layers through a function that it keeps, so it cannot be looked at on a copy")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
 def same_randomness() -> Iterator[None]:
     """Every generator that a network may draw from is afterwards as it was."""
     cpu, python = torch.get_rng_state(), random.getstate()

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from mlptui.core.bench import Measured, Place, Tensor
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import CopyError, copied, same_randomness
+from mlptui.engine.inspect.copies import CopyError, copied, only_copies, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
 from mlptui.engine.inspect.places import own_tensors, spots
 from mlptui.engine.inspect.probe import Call, Tracer, in_evaluation
@@ -71,7 +71,7 @@ def measure(model: nn.Module, inputs: torch.Tensor, place: Place) -> Measured:
 
     Raises CopyError where it cannot be run.
     """
-    with same_randomness():
+    with same_randomness(), only_copies(model):
         twin = copied(model)
         with Tracer(twin, keep=True) as tracer, torch.no_grad():
             try:

@@ -8,7 +8,7 @@ from torch import nn
 from mlptui.core.bench import Fault, FlowSheet, Passage, Place
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, same_randomness
+from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
 from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
 
 MAX_VALUES = 4096
@@ -28,7 +28,7 @@ def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: 
             shown[:] = [tensor.detach().clone()]
 
     fault = None
-    with same_randomness():
+    with same_randomness(), only_copies(model):
         twin = in_evaluation(copied(model))
         with Tracer(twin, seen) as tracer, torch.no_grad():
             try:

@@ -38,7 +38,7 @@ class Batch:
 
 
 @lru_cache(maxsize=2)
-def _opened(paths: Paths, name: str) -> Dataset:
+def _opened(paths: Paths, name: str, sha256: str) -> Dataset:
     return library.load(paths, name, thorough=False)
 
 
@@ -50,7 +50,7 @@ def batch(model: nn.Module, wanted: Input, size: int, paths: Paths, first: int =
     if not wanted.shape and not wanted.data:
         raise InputError("what goes into the network? type the shape of a sample, as (1, 28, 28)")
     if wanted.data:
-        data = _opened(paths, wanted.data)
+        data = _opened(paths, wanted.data, library.facts(paths, wanted.data).sha256)
         if not wanted.shape or data.facts.shape == wanted.shape:
             start = min(first, max(0, len(data.train) - size))
             inputs = normaliser(data.facts, "standard")(torch.from_numpy(np.array(data.train.inputs[start : start + size])))

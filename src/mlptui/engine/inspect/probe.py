@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mlptui.core.bench import Fault, Passed, Place
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, same_randomness
+from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
 from mlptui.engine.inspect.places import Spot, spots
 
 PROBE_SIZE = 2
@@ -161,7 +161,7 @@ def probe(model: nn.Module, inputs: torch.Tensor) -> Probed:
 
     Multiply-adds are half of what torch's FlopCounterMode counts (it counts a multiply-add as two).
     """
-    with same_randomness():
+    with same_randomness(), only_copies(model):
         twin = in_evaluation(copied(model))
         fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # its one operation has no formula

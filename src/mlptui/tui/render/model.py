@@ -60,7 +60,7 @@ def widths(rows: list[TreeRow]) -> Widths:
     return Widths(
         max((INDENT * min(len(r.row.place), 8) + len(r.row.layer) + len(r.row.arguments) + 10 for r in rows), default=26),
         max((len(shape(words)) for words in {r.passed.output for r in rows if r.passed}), default=6),
-        len(amount(rows[0].row)) if rows else 6,
+        len(rows[0].row.amount) if rows else 6,
     )
 
 
@@ -76,19 +76,6 @@ class TreeView:
     breadcrumb: str = ""
     input: str = ""
     widths: Widths = Widths()
-
-
-def called(row: Row) -> str:
-    """`Linear(784, 256)`: the class with what it was built from, as short as it is clear."""
-    words = row.arguments.replace("in_features=", "").replace("out_features=", "").replace(", bias=True", "")
-    return f"{row.layer}({words})" if words else row.layer
-
-
-def amount(row: Row) -> str:
-    """All parameters below; a plus or a question mark where lazy ones are not counted yet."""
-    if row.unknown:
-        return f"{row.total:,}+?" if row.total else "?"
-    return f"{row.total:,}" if row.total or not row.tied_to else "0"
 
 
 def rough(number: int) -> str:
@@ -161,7 +148,7 @@ def _row(item: TreeRow, total: int, kinds: list[tuple[str, int]], inner: int, he
     row = item.row
     values = {
         "output": shape(item.passed.output) if item.passed else "",
-        "params": amount(row),
+        "params": row.amount,
         "share": "",
         "mult-adds": rough(item.passed.multiply_adds) if item.passed and item.passed.calls else "-",
         "size": text.size(row.size) if row.size else "-",
@@ -194,7 +181,7 @@ def _name(item: TreeRow, cells: int, here: bool, glyphs: Glyphs) -> Line:
     role = CURSOR if here else BAD if item.fault else PLAIN
     name = f"{row.place[-1]} " if row.place else ""
     line.append((name, CURSOR if here else STRONG))
-    line.append((called(row), role))
+    line.append((row.called, role))
     words = [f"= {dotted(row.tied_to)}" if row.tied_to is not None else "", *row.marks]
     if item.idle:
         words.append("not called")
@@ -213,7 +200,7 @@ def layer(
     row: Row, path: str, passed: Passed | None, detail: Detail | None, fault: Fault | None, notes: list[str], cells: int
 ) -> list[Line]:
     """One layer: what it is, what goes through it, its tensors, what it costs. `path` is its place in brackets."""
-    lines: list[Line] = [[(line, STRONG)] for line in wrapped(called(row), cells)]
+    lines: list[Line] = [[(line, STRONG)] for line in wrapped(row.called, cells)]
     if row.place:
         lines.append([(text.cut(f"{dotted(row.place)}  {path}", cells), DIM)])
     if fault is not None and fault.place == row.place:
@@ -231,7 +218,7 @@ def layer(
         facts.append(("input", "the probe does not come here"))
     if row.tied_to is not None:
         facts.append(("tied to", dotted(row.tied_to) or "the network"))
-    facts.append(("parameters", amount(row) + (f", {row.own:,} own" if row.own and row.own != row.total else "")))
+    facts.append(("parameters", row.amount + (f", {row.own:,} own" if row.own and row.own != row.total else "")))
     if row.buffers:
         facts.append(("in buffers", f"{row.buffers:,}"))
     if row.size:

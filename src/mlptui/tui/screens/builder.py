@@ -6,9 +6,8 @@ from mlptui.core import bench
 from mlptui.core.architecture import edit, known, references
 from mlptui.core.architecture.printer import literal
 from mlptui.core.architecture.zoo import ZOO
-from mlptui.core.bench import Answer, Change, Place, Refused, Step
+from mlptui.core.bench import Answer, Change, Place, Refused, Step, shape_typed
 from mlptui.core.recipe import parsed
-from mlptui.tui.model_state import shape_typed
 from mlptui.tui.screens.editor import EditScreen
 from mlptui.tui.screens.network import ArgumentsScreen, Choice, ChoiceScreen, LineScreen, is_network, layer_choices
 
@@ -16,15 +15,6 @@ if TYPE_CHECKING:
     from mlptui.tui.screens.model import ModelScreen
 
 TORCHVISION = f"{references.TORCHVISION}:"
-
-
-def _absolute(text: str) -> str:
-    """A network in a person's own file, by the file's whole path."""
-    tree = parsed(text)
-    if not tree.reference or not references.files(tree):
-        return text
-    where, name = references.split(tree.kind)
-    return f"{references.absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
 
 
 class Builder:
@@ -117,13 +107,21 @@ class Builder:
                     if values is not None:
                         self.change(action, f"{known.spelled(kind)}({values['text']})")
 
-                self.screen.app.push_screen(ArgumentsScreen(kind, {}), given)
+                self.screen.app.push_screen(ArgumentsScreen(kind, self._known(kind)), given)
             else:
                 self.change(action, value)
 
         where = "at the end of this container" if inside else "after this layer"
         hint = "type to search, or a whole layer: nn.Linear(8, 4)"
         self.screen.app.push_screen(ChoiceScreen(f"add {where}", hint, layer_choices(), is_network), chosen)
+
+    def _known(self, kind: str) -> dict[str, str]:
+        """The size that a new layer takes, where the layer before it gives one."""
+        passed = self.screen.state.passed
+        sizes = passed.output.strip("[]").split(", ") if passed and passed.output.startswith("[") else []
+        place = {"in_features": -1, "in_channels": 1, "num_features": 1, "normalized_shape": -1}
+        names = [str(row[0]) for row in known.signature(kind) or () if len(row) == 1]
+        return {name: sizes[place[name]] for name in names if name in place and len(sizes) > 1}
 
     def inside(self) -> None:
         self.add(inside=True)
@@ -199,7 +197,7 @@ class Builder:
         if network is not None:
             self.screen.open(network.text)
             return
-        self.screen.open(_absolute(value))
+        self.screen.open(references.resolved(value, parsed(value)))
 
     def networks(self, title: str) -> ChoiceScreen:
         """Networks by name; torchvision's names come from the bench when they are asked for."""

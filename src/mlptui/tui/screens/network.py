@@ -213,6 +213,10 @@ class LineScreen(Prompt):
         self.title_text, self._check = title, check
         self.told = [(told, "dim")]
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.lines[0].select_all()
+
     def entered(self) -> None:
         value = self.lines[0].value.strip()
         why = self._check(value)
@@ -225,11 +229,11 @@ class LineScreen(Prompt):
 class ArgumentsScreen(Prompt):
     """A layer's own signature as lines; what is left empty has its default."""
 
-    ROWS = 4
+    ROWS, LABEL = 4, 22
 
     def __init__(self, kind: str, given: dict[str, str]) -> None:
         rows = known.signature(kind) or ()
-        self.FIELDS = tuple(Field(str(row[0]), "needed" if len(row) == 1 else literal(row[1])) for row in rows)
+        self.FIELDS = tuple(Field(str(row[0]), "(needed)" if len(row) == 1 else literal(row[1])) for row in rows)
         super().__init__(given)
         self.kind = kind
         self.title_text = kind

@@ -68,6 +68,7 @@ class Prompt(ModalScreen[dict[str, str]]):
     title_text = ""
     FIELDS: tuple[Field, ...] = ()
     ROWS = 10
+    LABEL = LABEL
     CSS = """
     Prompt { layers: frame lines; }
     """
@@ -104,8 +105,8 @@ class Prompt(ModalScreen[dict[str, str]]):
         frame.styles.width, frame.styles.height = width, height
         frame.styles.position, frame.styles.offset = "absolute", (left, top)
         for i, line in enumerate(self.lines):
-            line.styles.position, line.styles.offset = "absolute", (left + 2 + LABEL, top + 2 + i)
-            line.styles.width = width - LABEL - 4
+            line.styles.position, line.styles.offset = "absolute", (left + 2 + self.LABEL, top + 2 + i)
+            line.styles.width = width - self.LABEL - 4
 
     @property
     def lines(self) -> list[_Line]:

@@ -55,7 +55,7 @@ class TreeCanvas(CursorCanvas):
             self.first,
             state.sheet.parameters if state.sheet else 0,
             model.fact(state.sheet, state.shapes),
-            model.called(here) if here and not state.place else "network",
+            here.called if here and not state.place else "network",
             () if state.sheet else self.empty,
             crumb,
             self.words,
