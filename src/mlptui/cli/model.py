@@ -178,7 +178,7 @@ def _show(options: argparse.Namespace) -> int:
         output.narrate(f"layer {'.'.join(shapes.fault.place) or 'network'}: {shapes.fault.message}{fix}")
     if shapes.why:
         output.narrate(shapes.why)
-    return 1 if shapes.fault else 0
+    return 1 if shapes.fault or shapes.why else 0
 
 
 def _words(wanted: Any) -> str:
@@ -203,7 +203,7 @@ def _check(options: argparse.Namespace) -> int:
         for finding in report.findings:
             output.data(f"{finding.code}: {_safe(finding.says)}")
             output.data(f"  cause: {_safe(finding.cause)}")
-            output.data(f"  to do: {_safe(finding.remedy)}")
+            output.data(f"  to do: {_safe(finding.remedy)}" + (f"; {_safe(finding.fix.says)}" if finding.fix else ""))
         output.narrate(
             report.why or (f"{len(report.findings)} found" if report.findings else "nothing found") + f" ({report.checked})"
         )
@@ -249,6 +249,8 @@ def _code(options: argparse.Namespace) -> int:
         return 0
     from mlptui.store import atomic
 
+    if not options.out.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {options.out.absolute().parent}")
     try:
         atomic.replace(options.out.absolute(), text.encode())
         write_arrays(library.load(places, recipe.data.name), options.out.absolute().parent / f"{facts.name}.npz")

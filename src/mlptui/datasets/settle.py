@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from mlptui.core.architecture import references
 from mlptui.core.errors import DataError
-from mlptui.core.recipe import MEAN_SQUARED, Recipe, fitting
+from mlptui.core.recipe import MEAN_SQUARED, Recipe, fitting, parsed
 from mlptui.datasets import catalog, library
 from mlptui.store.paths import Paths
 
 
 def settle(paths: Paths, recipe: Recipe) -> Recipe:
-    """The recipe with its data set named and fingerprinted, without reading the data. Raises DataError."""
+    """The recipe with its data set named and fingerprinted, without reading the data, and its own files by their whole paths.
+
+    Raises DataError.
+    """
     name = recipe.data.name or catalog.default(paths)
     if not catalog.is_here(paths, name):
         raise DataError(library.absent(paths, name))
@@ -21,7 +25,9 @@ def settle(paths: Paths, recipe: Recipe) -> Recipe:
         )
     if recipe.data.augments and len(facts.shape) != 3:
         raise DataError(f"{name} has no pictures; shift, flip and crop are for pictures")
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"name": name, "sha256": facts.sha256})})
+    architecture = references.resolved(recipe.architecture, parsed(recipe.architecture))
+    data = recipe.data.model_copy(update={"name": name, "sha256": facts.sha256})
+    return recipe.model_copy(update={"data": data, "architecture": architecture})
 
 
 def complete(paths: Paths, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Networks that are not written in the architecture language: a person's own file, and torchvision's models."""
 
+import copy
 import importlib.util
 import inspect
 import os
@@ -37,10 +38,10 @@ def make(
     if where == references.TORCHVISION:
         return of_torchvision(name, arguments)
     file = Path(references.absolute(where))
-    copy = kept / references.kept_name(where) if kept else None
+    here = kept / references.kept_name(where) if kept and kept.is_dir() else file
     loaded = {} if loaded is None else loaded
     if str(file) not in loaded:
-        loaded[str(file)] = load(copy if copy and copy.is_file() else file, file.parent, anew=not loaded)
+        loaded[str(file)] = load(here, file.parent, anew=not loaded)
     return of_module(loaded[str(file)], file, name, arguments)
 
 
@@ -88,18 +89,21 @@ def of_module(module: ModuleType, file: Path, name: str, arguments: dict[str, An
         found = sorted(n for n, v in vars(module).items() if _is_candidate(module, v))
         raise ForeignError(f"{safe(file.name, 100)} has no {safe(name, 100)}; it has {', '.join(found) or 'no network'}")
     if isinstance(thing, nn.Module):
-        return thing
+        return copy.deepcopy(thing)  # used twice it is two networks, as the text says
     if not callable(thing):
         raise ForeignError(f"{name} in {file.name} is a {type(thing).__name__}, not a class or function")
     try:
         made = thing(**arguments)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code from outside raises what it likes
         raise _at_line(error, Path(module.__file__ or file), f"{name}(...)") from None
     if not isinstance(made, nn.Module):
         raise ForeignError(f"{name} in {file.name} made a {type(made).__name__}, not an nn.Module")
     return made
 
 
+_before: set[str] = set()  # modules that were there before any such file; they are nobody's to forget
 _folders: set[str] = set()  # of files that were loaded, in sys.path for what lies beside them
 
 
@@ -111,6 +115,8 @@ def load(file: Path, beside: Path, anew: bool) -> ModuleType:
     if not file.is_file():
         raise ForeignError(f"there is no file {safe(file, 300)}")
     folder = str(beside)
+    if not _before:
+        _before.update(sys.modules)
     spec = importlib.util.spec_from_file_location(f"_mlptui_{references.kept_name(str(file)).replace('.', '_')}", file)
     if spec is None or spec.loader is None:
         raise ForeignError(f"{file.name} is not a Python file")
@@ -130,7 +136,9 @@ def load(file: Path, beside: Path, anew: bool) -> ModuleType:
         same = error.filename in (str(file), None)
         where = file.name if same else safe(Path(error.filename or "").name, 100)
         raise ForeignError(f"{where}, line {error.lineno or 0}: {error.msg}", (error.lineno or 0) if same else 0) from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code from outside raises what it likes
         raise _at_line(error, file, "loading it") from None
     finally:
         sys.dont_write_bytecode = before
@@ -143,7 +151,12 @@ def _forget(folders: set[str]) -> None:
     old = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not file.startswith(begun) or name.startswith("mlptui"):
+        if (
+            not isinstance(file, str)
+            or not file.startswith(begun)
+            or name in _before
+            or name.startswith(("mlptui", "_mlptui_"))
+        ):
             continue
         top = sys.modules.get(name.partition(".")[0], module)
         places = list(getattr(top, "__path__", [])) or [getattr(top, "__file__", None) or ""]

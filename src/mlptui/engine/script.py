@@ -26,6 +26,7 @@ Written by mlptui. Needs torch, numpy and {arrays} beside it{more}; run it with:
 import importlib.util
 import inspect
 import math
+import random
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -72,6 +73,10 @@ def data():
 {targets}
 
 {normalise}'''
+
+SEEDS_OF_OTHERS = """
+    random.seed(mix(SEED, WEIGHTS))
+    np.random.seed(mix(SEED, WEIGHTS) & 0xFFFFFFFF)"""
 
 OWN = '''
 
@@ -139,7 +144,7 @@ def rate(step, total, per_epoch):
 
 def begin(training):
     """The network with its first weights."""
-    torch.manual_seed(mix(SEED, WEIGHTS))
+    torch.manual_seed(mix(SEED, WEIGHTS)){seeds}
     model = network(){probe}
     return model.to(DEVICE)
 
@@ -206,13 +211,14 @@ def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str
     arrays, stem = f"{facts.name}.npz", name.rpartition(".")[0] or name
     outside = references.files(tree)
     threads = circumstances.threads or recipe.threads or "torch.get_num_threads()"
+    seeds = SEEDS_OF_OTHERS if outside else ""
     normalise, numbers = _normalise(recipe, facts), _targets(recipe, facts)
     more = "".join(f", and {file}" for file in outside)
     parts = [
         HEAD.format(
-            title=f"{recipe.name or facts.name}: {recipe.epochs} epochs of {recipe.optimizer.name}",
-            arrays=arrays, more=more, name=name, seed=recipe.seed, epochs=recipe.epochs, batch_size=recipe.batch_size,
-            lr=recipe.optimizer.lr, device=circumstances.device, threads=threads,
+            title=f"{_plain(recipe.name or facts.name)}: {recipe.epochs} epochs of {recipe.optimizer.name}",
+            arrays=_plain(arrays), more=_plain(more), name=_plain(name), seed=recipe.seed, epochs=recipe.epochs,
+            batch_size=recipe.batch_size, lr=recipe.optimizer.lr, device=circumstances.device, threads=threads,
         ),
         ONEDNN if circumstances.onednn else "",
         SEEDS.format(weights=seeding.WEIGHTS, order=seeding.ORDER, step=seeding.STEP, mix=inspect.getsource(seeding.mix)),
@@ -223,11 +229,17 @@ def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str
         NETWORK.format(body=_body(tree)),
         LOSS[recipe.loss],
         LOOP.format(
-            rate=_rate(recipe), probe=_probe(tree), optimizer=_optimizer(recipe), clip=_clip(recipe), weights=f"{stem}.pt",
+            rate=_rate(recipe), seeds=seeds, probe=_probe(tree), optimizer=_optimizer(recipe), clip=_clip(recipe),
+            weights=f"{stem}.pt",
             autocast=_autocast(recipe), autocast_evaluation=_autocast(recipe, evaluation=True),
         ),
     ]  # fmt: skip
     return "".join(parts)
+
+
+def _plain(text: str) -> str:
+    """Words for a docstring: nothing in them ends or escapes it."""
+    return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
 
 
 def write_arrays(data: Dataset, file: Path) -> None:
@@ -263,7 +275,7 @@ def _body(tree: Layer) -> str:
             f"    import {file.stem}\n\n    made = {file.stem}.{name}\n"
             f"    return made if isinstance(made, nn.Module) else made({given})"
         )
-    text = to_text(tree, 100)
+    text = to_text(tree, 100, inline=True)
     first = ast.parse(text).body[-1].lineno - 1
     lines = text.splitlines()
     lines[first] = "return " + lines[first]

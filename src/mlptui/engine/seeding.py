@@ -1,5 +1,8 @@
 """Randomness that is counted, not carried: every random choice is a function of the seed and of where it is made."""
 
+import random
+
+import numpy as np
 import torch
 
 _MASK = (1 << 64) - 1
@@ -21,7 +24,11 @@ WEIGHTS, ORDER, STEP = 1, 2, 3
 
 
 def seed_weights(seed: int) -> None:
-    torch.manual_seed(mix(seed, WEIGHTS))
+    """torch's generator, and for a person's own code Python's and numpy's."""
+    number = mix(seed, WEIGHTS)
+    torch.manual_seed(number)
+    random.seed(number)
+    np.random.seed(number & 0xFFFFFFFF)
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> torch.Tensor:

@@ -188,7 +188,7 @@ class MlptuiApp(App[int]):
             bench.state, "bench ready"
         )
         if bench.state == "busy" and seconds > 1:
-            words = f"bench: {bench.doing} {seconds:.0f} s, esc cancels"
+            words = f"bench: {bench.doing} {seconds:.0f} s" + (", esc cancels" if self.current_mode == "model" else "")
         if words != self.desk.state:
             self.desk.state = words
             self._refresh_bars()
@@ -269,6 +269,9 @@ class MlptuiApp(App[int]):
     def on_network_chosen(self, message: NetworkChosen) -> None:
         self.form.set("architecture", message.text)
         self.train_screen.form.check()
+        watched = self.train_screen.live.view
+        if watched is not None and not watched.status.live:  # a run that is over does not stand before what trains next
+            self.train_screen.show_form()
 
     def on_sets_found(self, message: SetsFound) -> None:
         found = {name: DataSet(*facts) for name, facts in message.sets.items()}

@@ -40,6 +40,9 @@ class ModelState:
         """Another network, or the same one changed: folds, mark and cursor stay where their places still are."""
         before = self.sheet
         self.sheet, self.shapes, self.detail, self.flow, self.report, self.error = sheet, None, None, None, None, ""
+        self.compared = None
+        if before is not None and sheet.undo.startswith("open ") and sheet.undo != before.undo:  # another network altogether
+            self.marked, self.place, self.numbers, self.filter = None, (), "", ""
         self.index = {row.place: i for i, row in enumerate(sheet.rows)}
         self.children: dict[Place, list[str]] = {}
         for row in sheet.rows:

@@ -9,7 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlptui.core.bench import ANSWERS, PARTS, REQUESTS, Answer, Open, Refused, Request, Sheet
+from mlptui.core.bench import (
+    ANSWERS,
+    PARTS,
+    REQUESTS,
+    Answer,
+    Check,
+    Compare,
+    Flow,
+    Look,
+    Open,
+    Probe,
+    Refused,
+    Request,
+    Sheet,
+)
 from mlptui.core.text import safe
 from mlptui.launch.bench import BenchError, BenchProcess, sweep
 from mlptui.store.paths import Paths
@@ -19,6 +33,7 @@ LIMITS = {"open": 60.0, "names": 60.0, "check": 120.0, "materialise": 60.0}  # s
 LIMIT, START_LIMIT = 30.0, 90.0
 GRACE = 2.0  # seconds that a cancelled request has to give way before the bench is ended
 REOPEN = "reopen"
+LOOKS = (Probe, Look, Flow, Check, Compare)
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
 Done = Callable[[Answer], None]
@@ -123,6 +138,12 @@ class Workbench:
                 self._queue.remove(asked)
                 asked.done(Refused(message="cancelled", cancelled=True))
             if self._running and self._running.group == group:
+                self._cancel(self._running)
+        if not isinstance(request, LOOKS):  # a change does not wait for looks at what it changes
+            for asked in [a for a in self._queue if isinstance(a.request, LOOKS)]:
+                self._queue.remove(asked)
+                asked.done(Refused(message="cancelled", cancelled=True))
+            if self._running and isinstance(self._running.request, LOOKS):
                 self._cancel(self._running)
         self._queue.append(Asked(self._number, request, done, group))
         self.start()

@@ -11,8 +11,11 @@ RESERVED = ("nn", "torch", "range", "OrderedDict", "collections", "_")
 MANY = 8  # equal layers in a row from which on they are written as a repetition
 
 
-def to_text(tree: Layer, width: int = WIDTH) -> str:
-    """The architecture in PyTorch's own words; layers used more than once are bound to names first (that is tying)."""
+def to_text(tree: Layer, width: int = WIDTH, inline: bool = False) -> str:
+    """The architecture in PyTorch's own words; layers used more than once are bound to names first (that is tying).
+
+    `inline` binds them where they stand first, as Python can and the language cannot: then they are made in that order.
+    """
     uses: dict[int, int] = {}
     order: list[Layer] = []
 
@@ -27,9 +30,9 @@ def to_text(tree: Layer, width: int = WIDTH) -> str:
     shared = [layer for layer in order if uses[id(layer)] > 1]
     names = {id(layer): "shared" if len(shared) == 1 else f"shared{i}" for i, layer in enumerate(shared)}
     calls = {} if tree.reference else _calls(order, set(names.values()))
-    texts = _Texts(names, calls, width)
+    texts = _Texts(names, calls, width, inline)
     lines = [f"{name} = {_quoted(kind)}" for kind, name in calls.items()]
-    lines += [f"{names[id(layer)]} = {texts.expression(layer, 0, own=True)}" for layer in shared]
+    lines += [] if inline else [f"{names[id(layer)]} = {texts.expression(layer, 0, own=True)}" for layer in shared]
     return "\n".join([*lines, texts.expression(tree, 0)]) + "\n"
 
 
@@ -54,10 +57,14 @@ def describe(layer: Layer) -> str:
 class _Texts:
     """Layers as text, with the names of tied ones and of a person's own classes."""
 
-    def __init__(self, names: dict[int, str], calls: dict[str, str], width: int) -> None:
+    def __init__(self, names: dict[int, str], calls: dict[str, str], width: int, inline: bool) -> None:
         self.names, self.calls, self.width = names, calls, width
+        self.unbound = set(names) if inline else set()
 
     def expression(self, layer: Layer, indent: int, own: bool = False) -> str:
+        if id(layer) in self.unbound and not own:
+            self.unbound.discard(id(layer))
+            return f"({self.names[id(layer)]} := {self.expression(layer, indent, own=True)})"
         if id(layer) in self.names and not own:
             return self.names[id(layer)]
         if layer.kind in self.calls:

@@ -25,11 +25,18 @@ def absolute(file: str) -> str:
 
 
 def resolved(text: str, tree: Layer) -> str:
-    """The text of a network from a file with the file's whole path; any other text as it is. `tree` is what it says."""
-    if not tree.reference or not files(tree):
-        return text
-    where, name = split(tree.kind)
-    return f"{absolute(where)}:{name}" + text.strip()[len(tree.kind) :]
+    """The text of a network with the whole paths of all files in it, so that it means the same in every folder.
+
+    `tree` is what the text says.
+    """
+    for file in files(tree):
+        if file == absolute(file):
+            continue
+        if tree.reference:
+            return absolute(file) + text.strip()[len(file) :]
+        for quote in ('"', "'"):
+            text = text.replace(f"{quote}{file}:", f"{quote}{absolute(file)}:")
+    return text
 
 
 def kept_name(file: str) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlptui.core.bench import Answer
 
 PR_SET_PDEATHSIG = 1
+IDLE = 1.0  # seconds without a request after which garbage is collected
 
 
 def main(words: list[str]) -> None:
@@ -90,13 +91,19 @@ class Bench:
         torch.set_num_threads(max(1, usable_threads() // 2))  # what trains goes first
         workbench = Workbench(paths.find())
         self.tell(json.dumps({"ready": torch.__version__}).encode())
-        gc.collect()
-        gc.freeze()
         gc.disable()  # a collection in mid-work costs a third of opening 10,000 modules; between requests it costs nobody
+        frozen = collected = False
         while True:
-            if self._queue.empty():
+            try:
+                number, request = self._queue.get(timeout=None if collected else IDLE)
+            except queue.Empty:
                 gc.collect()
-            number, request = self._queue.get()
+                collected = True
+                if not frozen and workbench.states.now is not None:  # by now torch has loaded what it loads at first use
+                    gc.freeze()
+                    frozen = True
+                continue
+            collected = False
             before = workbench.states.now
             answer: Answer | None = None
             try:

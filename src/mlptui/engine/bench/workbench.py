@@ -81,7 +81,7 @@ class Workbench:
                 found = Refused(message="the network holds itself, or nests too deeply")
             except MemoryError:
                 found = Refused(message="there is not enough memory for that")
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # code from outside raises what it likes
                 traceback.print_exc()
                 found = Refused(message=f"{type(error).__name__}: {safe(foreign.one_line(error), 300)}")
         if isinstance(found, Refused):  # whoever asked must not believe in another network than this one

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlptui.core.bench import Place
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
+from mlptui.engine.inspect.copies import CopyError, copied, only_copies, same_randomness
 from mlptui.engine.inspect.flow import first_tensor
 from mlptui.engine.inspect.places import Spot, plain_tensors, registered, spots
 from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
@@ -204,6 +204,8 @@ def _forward(evidence: Evidence, inputs: torch.Tensor) -> None:
     with Tracer(evidence.twin, seen) as tracer, _Watch(evidence, tracer):
         try:
             evidence.output = evidence.twin(inputs)
+        except CopyError:
+            raise
         except (Exception, SystemExit) as error:
             stuck = tracer.culprit(error)
             evidence.error, evidence.at = f"in training mode: {one_line(error)}", stuck.place if stuck else ()

@@ -20,6 +20,9 @@ def compare(left: nn.Module, right: nn.Module, label: str) -> Compared:
             x = one[a + i] if a + i < b else None
             y = two[c + i] if c + i < d else None
             found.append((_place(x), _words(x), _place(y), _words(y), kind == "equal"))
+    rest = max(len(rows(left)), len(rows(right))) - MAX_ROWS
+    if rest > 0:
+        found.append(("", f"{rest:,} more places are not compared", "", "", False))
     return Compared(label=label, parameters=parameter_total(right)[0], rows=tuple(found))
 
 

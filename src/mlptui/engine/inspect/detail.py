@@ -76,6 +76,8 @@ def measure(model: nn.Module, inputs: torch.Tensor, place: Place) -> Measured:
         with Tracer(twin, keep=True) as tracer, torch.no_grad():
             try:
                 in_evaluation(twin)(inputs)
+            except CopyError:
+                raise
             except (Exception, SystemExit) as error:
                 if not any(call.place == place and call.done for call in tracer.calls):
                     raise CopyError(f"nothing reaches it: {one_line(error)}") from None

@@ -8,7 +8,7 @@ from torch import nn
 from mlptui.core.bench import Fault, FlowSheet, Passage, Place
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
+from mlptui.engine.inspect.copies import CopyError, copied, only_copies, same_randomness
 from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
 
 MAX_VALUES = 4096
@@ -33,6 +33,8 @@ def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: 
         with Tracer(twin, seen) as tracer, torch.no_grad():
             try:
                 twin(inputs)
+            except CopyError:
+                raise
             except (Exception, SystemExit) as error:
                 stuck = tracer.culprit(error)
                 came = ", ".join(map(str, stuck.inputs)) if stuck else described(inputs)

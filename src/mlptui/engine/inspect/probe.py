@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mlptui.core.bench import Fault, Passed, Place
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.inspect.copies import copied, only_copies, same_randomness
+from mlptui.engine.inspect.copies import CopyError, copied, only_copies, same_randomness
 from mlptui.engine.inspect.places import Spot, spots
 
 PROBE_SIZE = 2
@@ -170,6 +170,8 @@ def probe(model: nn.Module, inputs: torch.Tensor) -> Probed:
             with Tracer(twin, count=True) as tracer, torch.no_grad():
                 try:
                     twin(inputs)
+                except CopyError:
+                    raise
                 except (Exception, SystemExit) as error:
                     fault = tracer.culprit(error) or Call((), twin, (described(inputs),))
                     message = one_line(error)

@@ -28,7 +28,7 @@ from mlptui.tui.render.cells import (
 )  # fmt: skip
 
 MARKUP = re.compile(r":\w+(?::\w+)*:`([^`<]*)[^`]*`")
-INDENT = 2
+INDENT, SHORTEST = 2, 16  # cells of a level, and those that a name has at least
 NARROWEST = 16  # cells inside of a panel below which nothing can be told
 SHARE = 8
 VIEWS = ("layer", "source", "flow", "doctor", "text", "compare")
@@ -122,11 +122,11 @@ LEFT = ("share", "output", "dtype")
 def _columns(view: TreeView, inner: int) -> list[tuple[str, int]]:
     """Which columns there is room for beside the names, and how wide they are."""
     kinds = [("params", min(max(6, view.widths.params), inner // 2))]
-    room = inner - 26 - kinds[0][1] - 2
-    output = max(6, min(view.widths.output, 18))
+    room = inner - SHORTEST - kinds[0][1] - 2
+    output = max(6, min(view.widths.output, 18, room - 2))
     if room >= output + 2:
         kinds.append(("output", output))
-        room -= output + 2 + max(0, min(view.widths.name, 44) - 26)  # before more columns come the names have what they need
+        room -= output + 2 + max(0, min(view.widths.name, 44) - SHORTEST)  # names come before more columns
     wanted = (
         ("share", SHARE),
         ("mult-adds", 9),

@@ -1,5 +1,6 @@
 """What the keys of area 2 do to the network: each asks what is needed and gives the bench one step."""
 
+import ast
 from typing import TYPE_CHECKING
 
 from mlptui.core import bench
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from mlptui.tui.screens.model import ModelScreen
 
 TORCHVISION = f"{references.TORCHVISION}:"
+
+
+def numbers_problem(text: str) -> str:
+    """Why these are no numbers; empty where they are, or where there are none."""
+    try:
+        if text.startswith(("[", "(")):
+            ast.literal_eval(text)
+        else:
+            [float(word) for word in text.replace(",", " ").split()]
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return "write numbers: 1 2 3 4 5, or [[1, 2], [3, 4]]"
+    return ""
 
 
 class Builder:
@@ -54,6 +67,9 @@ class Builder:
         self.change("untie")
 
     def undo(self) -> None:
+        sheet = self.screen.state.sheet
+        if sheet and sheet.undo:
+            self.screen.say(f"undone: {sheet.undo}")
         self.screen.step(lambda: bench.History(by=-1))
 
     def redo(self) -> None:
@@ -172,7 +188,8 @@ class Builder:
 
         def given(typed: str | None) -> None:
             if typed and typed != self.screen.opened:
-                self.screen.open(typed, keep=True, failed=lambda refused: self._write(typed, refused.message))
+                whole = references.resolved(typed, parsed(typed))
+                self.screen.open(whole, keep=True, failed=lambda refused: self._write(typed, refused.message))
 
         self.screen.app.push_screen(EditScreen(text, why), given)
 
@@ -292,7 +309,7 @@ class Builder:
                 self.screen.see("flow")
 
         told = "1 2 3 4 5 or [[1, 2], [3, 4]]; empty: samples of the data set"
-        line = LineScreen("numbers that go in", "numbers", "1 2 3 4 5", told, lambda _: "", self.screen.state.numbers)
+        line = LineScreen("numbers that go in", "numbers", "1 2 3 4 5", told, numbers_problem, self.screen.state.numbers)
         self.screen.app.push_screen(line, given)
 
     def next_sample(self, by: int = 1) -> None:

@@ -3,11 +3,13 @@
 import ast
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import TextArea
 
+from mlptui.core.architecture.parse import MAX_TEXT
 from mlptui.core.architecture.tree import Layer, label
 from mlptui.core.errors import ArchitectureError
 from mlptui.core.recipe import parsed
@@ -27,6 +29,18 @@ class _Told(Canvas):
 
     def draw(self, width: int, height: int) -> list[Line]:
         return self._screen.told(width, height)
+
+
+class _Area(TextArea):
+    """Takes no paste that makes the text longer than a network's may be: laying it out would hold up the keys."""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        if len(self.text) + len(event.text) > MAX_TEXT:
+            event.stop()
+            event.prevent_default()
+            self.app.bell()
+            return
+        await super()._on_paste(event)
 
 
 class EditScreen(ModalScreen[str]):
@@ -52,7 +66,7 @@ class EditScreen(ModalScreen[str]):
         self._checking = self._again = False
 
     def compose(self) -> ComposeResult:
-        area = TextArea(self._first, show_line_numbers=True, tab_behavior="indent", soft_wrap=True)
+        area = _Area(self._first, show_line_numbers=True, tab_behavior="indent", soft_wrap=True)
         area.cursor_blink = False
         yield area
         yield _Told(self)

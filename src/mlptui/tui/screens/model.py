@@ -271,6 +271,7 @@ class ModelScreen(AreaScreen):
         if isinstance(answer, bench.FlowSheet):
             self.state.flow = answer
         elif isinstance(answer, Refused) and not answer.cancelled:
+            self.state.numbers = ""
             self.refused(answer)
         self.pane.redraw()
 
@@ -353,7 +354,8 @@ class ModelScreen(AreaScreen):
         self.pane.focus()
 
     def _back(self) -> None:
-        self.network.focus()
+        if not host(self).workbench.cancel():
+            self.network.focus()
 
     def _enter(self) -> None:
         """From a finding to its layer."""
