@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlptui.core.bench import Answer, Change, Flow, FlowSheet, History, Input, Look, Names, Open, Probe, Refused, Shapes, Sheet
+from mlptui.core.bench import Answer, Change, Detail, Flow, FlowSheet, History, Input, Look, Names, Open, Probe, Refused, Shapes, Sheet
 from mlptui.launch import bench as launching
 from mlptui.store import host
 from mlptui.store.paths import Paths
@@ -272,20 +272,7 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         assert "names" in await refused("halves")
         assert "has no nothing" in await refused("nothing")
         assert (await refused("interrupts")) == "cancelled"
-        for name in ("base", "own_base"):
-            message = await refused(name)
-            assert "Stop" in message or "neither" in message, message
-            assert "\x1b" not in message
-        assert d.pid == pid, f"the bench died of an exception: {d.said}"
-        # garbage that no viewer sends
-        d.bench._process.send(b"not json")
-        d.bench._process.send(b"\xff\xfe")
-        d.bench._process.send(b'{"id":9999}')
-        d.bench._process.send(b"[1, 2]")
-        d.bench._process.send(b'{"id":9998,"request":{"kind":"unknown"}}')
-        d.bench._process.send(b'{"cancel":12345}')
-        assert isinstance(await d.open(FIRST), Sheet)
-        assert d.pid == pid and not d.said
+        assert d.pid == pid
         # typed answers to a network without parameters, long answers in parts
         big = "nn.Sequential(*[nn.Linear(8, 8) for i in range(4999)], *[nn.ReLU() for i in range(5000)])"
         sheet = await d.open(big)
@@ -298,6 +285,21 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         back = await d.ask(History(by=-1))
         assert isinstance(back, Sheet) and len(back.rows) == 5
         assert d.late < 0.5
+
+
+async def test_any_exception_of_user_code_and_any_line_of_garbage_leave_the_bench_alive(paths, nets) -> None:
+    async with desk(paths) as d:
+        assert isinstance(await d.open(FIRST), Sheet)
+        pid = d.pid
+        for line in (b"not json", b"\xff\xfe", b'{"id":9999}', b"[1, 2]", b'{"id":9998,"request":{"kind":"unknown"}}', b'{"cancel":12345}', b""):
+            d.bench._process.send(line)
+            assert isinstance(await d.open(FIRST), Sheet)
+            assert d.pid == pid and not d.said, (line, d.said)
+        for name in ("base", "own_base"):
+            answer = await d.open(f"{nets}:{name}")
+            assert isinstance(answer, Refused) and ("Stop" in answer.message or "neither" in answer.message), answer
+            assert "\x1b" not in answer.message
+        assert d.pid == pid, f"the bench died of an exception: {d.said}"
 
 
 async def test_a_print_storm_fills_no_disk_and_holds_nobody_up(paths, nets) -> None:
@@ -375,6 +377,24 @@ async def test_cancelling_is_quick_and_what_does_not_give_way_is_ended_and_comes
         assert took < 2
         await d.rest()
         assert isinstance(await d.ask(NUMBERS), FlowSheet)
+
+
+async def test_cancelling_in_the_middle_of_an_import_of_torchs_breaks_nothing(paths) -> None:
+    async with desk(paths) as d:
+        data = Input(shape=(1, 28, 28))
+        await d.open()
+        looks = [Probe(input=data), *[Look(place=("1",), input=data, measure=True)] * 3]
+        for i, request in enumerate(looks):
+            got: list[Answer] = []
+            d.bench.ask(request, got.append)
+            await d.until(lambda: d.bench.state == "busy")
+            await asyncio.sleep(0.05 + 0.2 * i)  # until it is in the middle of it; nothing tells
+            d.bench.cancel()
+            await d.until(lambda: got)  # noqa: B023
+        shapes = await d.ask(Probe(input=data))
+        assert isinstance(shapes, Shapes) and not shapes.why and not shapes.fault and shapes.passed[1].calls == 1
+        detail = await d.ask(Look(place=("1",), input=data, measure=True))
+        assert isinstance(detail, Detail) and detail.measured and not detail.why, detail.why
 
 
 async def test_every_kind_of_death_is_said_and_the_network_comes_back_bit_for_bit(paths, nets, monkeypatch) -> None:

@@ -53,7 +53,10 @@ def take(viewer, key: str, wanted: str, text: str) -> None:
     """Press a key that asks for a line, and answer it."""
     viewer.press(key)
     viewer.wait_for(wanted)
-    viewer.press(CLEAR + text)
+    if key == "n":  # what is there goes first: Textual handles ctrl+u later than characters that come with it
+        viewer.press(CLEAR)
+        viewer.wait_for("hidden")
+    viewer.press(text)
     viewer.wait_for(lambda screen: text[-20:] in screen)
     viewer.press("\r")
     viewer.wait_for(lambda screen: wanted not in screen)
@@ -70,7 +73,7 @@ def test_the_nested_network_is_built_by_keys_alone(terminal) -> None:
     take(viewer, "o", "open a network", "nn.Sequential()")
     viewer.wait_for(" 0 parameters")
     take(viewer, "i", "what goes in", "4")
-    viewer.wait_for("input [4]")
+    viewer.wait_for("[4] typed")
     take(viewer, "A", "at the end of this container", "nn.Sequential()")
     at(viewer, "0")
     take(viewer, "A", "at the end of this container", "nn.Sequential()")
@@ -160,14 +163,15 @@ def test_a_network_is_chosen_examined_and_trained(terminal, home) -> None:
     assert viewer.wait_end() == 0
 
 
-@pytest.mark.parametrize("length", [90, 1500])
-def test_a_long_text_in_one_write_arrives_whole(terminal, length: int) -> None:
+@pytest.mark.parametrize(("length", "times"), [(90, 5), (1500, 1)])
+def test_a_long_text_in_one_write_arrives_whole(terminal, length: int, times: int) -> None:
     viewer = terminal()
     at_model(viewer)
-    for _ in range(3):
+    for _ in range(times):
         viewer.press("o")
         viewer.wait_for("type to search")
         viewer.press("nn.Sequential(" + "nn.ReLU(), " * ((length - 24) // 11) + "nn.ReLU6(9))")
         viewer.wait_for("nn.ReLU6(9))", 5)
+        viewer.wait_until_quiet(0.5)
         viewer.press(ESCAPE)
-        viewer.wait_for(lambda screen: "open a network" not in screen)
+        viewer.wait_for(lambda screen: "open a network" not in screen, 5)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 from textual.app import App, SystemCommand
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from mlptui.core.errors import MlptuiError
@@ -88,6 +89,10 @@ class MlptuiApp(App[int]):
     def __init__(self, paths: Paths, settings: Settings, ascii_only: bool = False) -> None:
         super().__init__(driver_class=terminal.SafeDriver if sys.platform != "win32" else None)
         self.glyphs = Glyphs(ascii=ascii_only, colourless=self.no_color)
+        if (
+            self.no_color
+        ):  # Textual takes Monochrome, which makes a terminal's own colours black on black, before it has a theme
+            self._filters = [NoColor(), *(f for f in self._filters if not isinstance(f, Monochrome | NoColor))]
         self._filters.append(terminal.SafeText(ascii_only))
         self.paths = paths
         self.preferences = settings

@@ -57,7 +57,7 @@ class Workbench:
     """Call everything from the event loop; `done` of each request is called there exactly once.
 
     `state` is one of: off, starting, ready, busy, gone. `changed` is called when it changes, `said` with a sentence for the
-    person. After a death `reopened` gets the network as it came back.
+    person. After a death `reopened` gets the network as it came back; `ended_by_look` says whether running it was what killed.
     """
 
     paths: Paths
@@ -68,6 +68,7 @@ class Workbench:
     version: str = ""
     present: Sheet | None = None
     seed: int = 0
+    ended_by_look: bool = False
     _queue: deque[Asked] = field(default_factory=deque)
     _running: Asked | None = None
     _process: BenchProcess | None = None
@@ -274,6 +275,7 @@ class Workbench:
                 if not asked.late
                 else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
             )
+        self.ended_by_look = asked is not None and isinstance(asked.request, LOOKS)
         if asked and asked.group == REOPEN:  # it kills whoever builds it
             self._comes_back = False
         self._deaths.append(time.monotonic())

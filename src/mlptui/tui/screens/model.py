@@ -133,8 +133,15 @@ class ModelScreen(AreaScreen):
         self.ask(bench.Open(text=text, seed=seed, keep=keep), done, "open")
 
     def reopened(self, sheet: Sheet) -> None:
-        """A new bench has the network again."""
-        self._show(sheet, tell=False)
+        """A new bench has the network again. What ended the one before by running it is not run again by itself."""
+        if not self.query(PaneCanvas):
+            return
+        self._show(sheet, tell=False, probe=not host(self).workbench.ended_by_look)
+        if host(self).workbench.ended_by_look:
+            why = "not run again by itself, because running it ended the bench; i runs it"
+            self.state.shapes = bench.Shapes(input=self.input(), why=why)
+            self.state.report, self.state.flow = bench.Report(why=why), bench.FlowSheet(what=why)
+            self.pane.redraw()
 
     def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
         def here(answer: Answer) -> None:
@@ -160,7 +167,7 @@ class ModelScreen(AreaScreen):
             )
             self.network.redraw()
 
-    def _show(self, sheet: Sheet, tell: bool = True) -> None:
+    def _show(self, sheet: Sheet, tell: bool = True, probe: bool = True) -> None:
         self.state.show(sheet)
         self.opened = sheet.text
         self.pane.notes = [f"it printed: {line}" for line in sheet.output[-3:]]
@@ -173,7 +180,8 @@ class ModelScreen(AreaScreen):
         if tell:
             self._seen = sheet.text
             self._tell_form(sheet.text)
-        self.probe()
+        if probe:
+            self.probe()
 
     def _tell_form(self, text: str) -> None:
         """The form parses the text too; of a large network that is better done in another thread first."""
@@ -273,6 +281,8 @@ class ModelScreen(AreaScreen):
         elif isinstance(answer, Refused) and not answer.cancelled:
             self.state.numbers = ""
             self.refused(answer)
+        if isinstance(answer, Refused) and self.state.flow is None:
+            self.state.flow = bench.FlowSheet(what=f"not run: {answer.message}; F tries again")
         self.pane.redraw()
 
     def _examine(self) -> None:
@@ -289,6 +299,8 @@ class ModelScreen(AreaScreen):
                 )
             elif isinstance(answer, Refused):
                 self.refused(answer)
+                self.state.report = bench.Report(why=f"not examined: {answer.message}; d tries again")
+                self.pane.redraw()
 
         wanted = self.input()
         outputs = (self.form.data.classes or 1) if wanted.data else 0
