@@ -61,13 +61,16 @@ class Bench:
     def listen(self, asked: int) -> None:
         with os.fdopen(asked, "rb") as stream:
             for line in stream:
-                message = json.loads(line)
-                if "cancel" in message:
-                    self._cancelled.add(message["cancel"])
-                    if self._now == message["cancel"]:
-                        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                else:
-                    self._queue.put((message["id"], message["request"]))
+                try:
+                    message = json.loads(line)
+                    if "cancel" in message:
+                        self._cancelled.add(message["cancel"])
+                        if self._now == message["cancel"]:
+                            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    else:
+                        self._queue.put((int(message["id"]), message["request"]))
+                except (ValueError, TypeError, KeyError) as error:
+                    print(f"not a message: {error!r}", file=sys.stderr)
         os._exit(0)
 
     def interrupted(self, *_: object) -> None:
@@ -91,20 +94,20 @@ class Bench:
         torch.set_num_threads(max(1, usable_threads() // 2))  # what trains goes first
         workbench = Workbench(paths.find())
         self.tell(json.dumps({"ready": torch.__version__}).encode())
+        warm_up()
+        gc.collect()
+        gc.freeze()
         gc.disable()  # a collection in mid-work costs a third of opening 10,000 modules; between requests it costs nobody
-        frozen = collected = False
+        collected = False
         while True:
             try:
                 number, request = self._queue.get(timeout=None if collected else IDLE)
             except queue.Empty:
                 gc.collect()
                 collected = True
-                if not frozen and workbench.states.now is not None:  # by now torch has loaded what it loads at first use
-                    gc.freeze()
-                    frozen = True
                 continue
             collected = False
-            before = workbench.states.now
+            before = workbench.states.copy()
             answer: Answer | None = None
             try:
                 self._now = number
@@ -116,12 +119,13 @@ class Bench:
                 answer = Refused(message=f"not a request: {str(error)[:200]}")
             finally:
                 self._now = 0
-            if answer is None and workbench.states.now is not before:
+            if answer is None and workbench.states.now is not before.now:
                 answer = workbench.sheet()
             answer = answer or Refused(message="cancelled", cancelled=True)
             try:
                 lines = list(in_lines(number, answer))
             except ValueError:  # names with half a character in them
+                workbench.states = before
                 lines = list(in_lines(number, Refused(message="the network has names that cannot be written down")))
             for line in lines:
                 self.tell(line)
@@ -131,6 +135,20 @@ class Bench:
                     weights.save(workbench.now.model, self._folder / "weights.safetensors", workbench.now.text)
                 except Exception as error:
                     print(f"the weights were not kept: {error}", file=sys.stderr)
+
+
+def warm_up() -> None:
+    """Let torch load what it loads at first use (a second's work), where no cancelling can break it off in the middle."""
+    import torch
+
+    from mlptui.engine.doctor.evidence import gather
+    from mlptui.engine.inspect.detail import measure
+    from mlptui.engine.inspect.probe import probe
+
+    model, inputs = torch.nn.Linear(2, 2), torch.ones(2, 2)
+    probe(model, inputs)
+    measure(model, inputs, ())
+    gather(model, inputs, None, True, 2)
 
 
 def in_lines(number: int, answer: "Answer") -> Iterator[bytes]:

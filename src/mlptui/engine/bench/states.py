@@ -37,6 +37,10 @@ class States:
     now: State | None = None
     future: list[State] = field(default_factory=list)
 
+    def copy(self) -> "States":
+        """The same moment, to come back to."""
+        return States(self.memory, [*self.past], self.now, [*self.future])
+
     def enter(self, state: State) -> None:
         if self.now is not None:
             self.past.append(self.now)

@@ -1,6 +1,5 @@
 """The model that a person works on, and the answers to what they ask of it. Serves in a process of its own and in-process."""
 
-import copy
 import io
 import os
 import sys
@@ -64,8 +63,7 @@ class Workbench:
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request; Refused with a sentence where there is none, also after KeyboardInterrupt."""
-        before = copy.copy(self.states)
-        before.past, before.future = [*before.past], [*before.future]
+        before = self.states.copy()
         with captured() as printed:
             try:
                 found = self._actions[type(request)](request)
