@@ -32,6 +32,13 @@ def counts(request: pytest.FixtureRequest) -> Counts:
     return lambda usual, full: full if campaign else usual
 
 
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> None:
+    """For tests that take long and have rarely found anything: they run with --campaign only."""
+    if not request.config.getoption("--campaign"):
+        pytest.skip("runs with --campaign")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty MLPTUI_HOME for this test alone, and an environment without preferences."""

@@ -42,10 +42,10 @@ def leaves():
 """
 
 
-def at_model(viewer, parameters: str = "203,530") -> None:
+def at_model(viewer) -> None:
     viewer.wait_for("new run")
     viewer.press("2")
-    viewer.wait_for(f"{parameters} parameters")
+    viewer.wait_for("1 Linear(784, 256)")
     viewer.wait_for("bench ready")
 
 

@@ -122,9 +122,8 @@ async def to(pilot, path: str) -> None:
     assert pilot.app.screen is pilot.app.model_screen
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-async def test_every_key_of_the_builder_does_what_it_says(make_app, size) -> None:
-    app = make_app()
+async def test_every_key_of_the_builder_does_what_it_says(make_app) -> None:
+    app, size = make_app(), (80, 24)
     async with app.run_test(size=size) as pilot:
         await at_model(pilot)
         state = app.model_screen.state
@@ -408,6 +407,8 @@ async def test_folds_filter_paths_and_help(make_app) -> None:
         await do(pilot, "pageup", "pagedown", "g", "G", "k", "j")
         for panel, listed in (("tab", keys.PANE), ("tab", keys.MODEL)):
             await do(pilot, panel)
+            there = app.model_screen.pane if listed is keys.PANE else app.model_screen.network
+            await settle(pilot, lambda there=there: there.has_focus)
             await press(pilot, "question_mark")
             await settle(pilot, lambda: "help: Model" in screen_text(app))
             seen = screen_text(app)
@@ -418,7 +419,7 @@ async def test_folds_filter_paths_and_help(make_app) -> None:
             missing = [k.label for k in listed if k.label not in seen and not k.id.startswith("move.")]
             assert not missing, missing
             await press(pilot, "escape")
-            await settle(pilot, lambda: app.screen is app.model_screen)
+            await settle(pilot, lambda there=there: app.screen is app.model_screen and there.has_focus)
 
 
 async def test_numbers_typed_go_through_the_centered_layer(make_app) -> None:
@@ -590,11 +591,9 @@ async def test_a_long_request_is_cancelled_and_a_dead_bench_comes_back(make_app,
         assert layers(app)[-2:] == ["Linear", "Linear"]
 
 
-@pytest.mark.parametrize("poor", ["ascii", "no colour"])
-async def test_poor_terminals_any_size_and_nothing_before_the_bench(make_app, monkeypatch, poor) -> None:
-    if poor == "no colour":
-        monkeypatch.setenv("NO_COLOR", "1")
-    app = make_app(ascii_only=poor == "ascii")
+async def test_poor_terminals_any_size_and_nothing_before_the_bench(make_app, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app(ascii_only=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: "new run" in screen_text(app))
         app.form.set("architecture", ZOO["chimera"].text)
@@ -617,13 +616,13 @@ async def test_poor_terminals_any_size_and_nothing_before_the_bench(make_app, mo
         for keys_ in (("F",), ("d",), ("v",), ("v",), ("escape",)):
             await do(pilot, *keys_)
             text = screen_text(app)
-            if poor == "ascii":
-                strips = app.screen._compositor.render_strips()
-                shown = "".join(s.text for line in strips for f in [line] for s in f)
-                for filter_ in app._filters:
-                    if type(filter_).__name__ == "SafeText":
-                        shown = "".join(s.text for line in strips for s in filter_.apply(list(line), None))
-                assert shown.isascii(), sorted({c for c in shown if not c.isascii()})
+            shown = ""
+            for strip in app.screen._compositor.render_strips():
+                segments = list(strip)
+                for each in (f for f in app._filters if type(f).__name__ == "SafeText"):
+                    segments = each.apply(segments, None)
+                shown += "".join(segment.text for segment in segments)
+            assert shown.isascii(), sorted({c for c in shown if not c.isascii()})
             assert "Sequential" in text or app.model_screen.pane.view != "layer"
         for width, height in ((1, 1), (3, 2), (20, 5), (79, 23), (121, 2), (160, 45), (40, 12), (80, 24)):
             await pilot.resize_terminal(width, height)

@@ -129,6 +129,9 @@ class ModelScreen(AreaScreen):
                 self.refused(answer)
                 if failed and not answer.cancelled:
                     failed(answer)
+                present = self.form.text("architecture")
+                if self.state.sheet is None and text != present:  # it came before the first one was there
+                    self.open(present, chosen=True)
 
         self.ask(bench.Open(text=text, seed=seed, keep=keep), done, "open")
 
