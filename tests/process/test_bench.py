@@ -468,6 +468,7 @@ def session(pid: int) -> int:
         return -1
 
 
+@pytest.mark.usefixtures("campaign")
 async def test_three_deaths_in_a_row_are_enough_and_a_person_can_start_it_again(paths, nets) -> None:
     async with desk(paths) as d:
         opened = await d.open()

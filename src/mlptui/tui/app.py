@@ -175,8 +175,9 @@ class MlptuiApp(App[int]):
     # the frame
 
     def _refresh_bars(self) -> None:
-        if isinstance(self.screen, AreaScreen):
-            self.screen.refresh_bars()
+        screen = self.screen_stack[-1] if self.screen_stack else None  # none while the viewer ends
+        if isinstance(screen, AreaScreen):
+            screen.refresh_bars()
 
     def _tell(self, notice: str, bad: bool = False) -> None:
         """A notice in the last row for a few seconds."""
@@ -293,7 +294,7 @@ class MlptuiApp(App[int]):
     def _form_changed(self) -> None:
         """Something outside of the form changed what it says."""
         self.train_screen.form.check()
-        for canvas in self.screen.query("CatalogCanvas"):
+        for canvas in self.screen.query("CatalogCanvas") if self.screen_stack else ():
             canvas.redraw()  # type: ignore[attr-defined]
 
     def on_device_chosen(self, message: DeviceChosen) -> None:

@@ -152,7 +152,7 @@ def rows(model: nn.Module, given: dict[Place, str] | None = None) -> list[Row]:
         kinds = {(str(t.device), str(t.dtype).removeprefix("torch.")) for t in sized}
         free = {p.requires_grad for p in weights}
         result.append(
-            Row(
+            Row.model_construct(
                 place=spot.place,
                 layer=safe(type(spot.module).__name__, 100),
                 arguments=words,
@@ -201,6 +201,12 @@ def arguments(module: nn.Module) -> str:
 
 def parameter_total(model: nn.Module) -> tuple[int, int, int]:
     """All parameters, the trainable ones, and how many tensors have no size yet."""
-    known = [p for p in model.parameters() if not is_lazy(p)]
-    lazy = sum(is_lazy(p) for p in model.parameters())
-    return sum(p.numel() for p in known), sum(p.numel() for p in known if p.requires_grad), lazy
+    total = trainable = lazy = 0
+    for parameter in model.parameters():
+        if is_lazy(parameter):
+            lazy += 1
+            continue
+        number = parameter.numel()
+        total += number
+        trainable += number if parameter.requires_grad else 0
+    return total, trainable, lazy
