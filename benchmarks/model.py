@@ -34,7 +34,7 @@ def measure(options: Namespace) -> Iterator[dict[str, str]]:
         viewer.wait_for("what goes in")
         viewer.press("8")
         viewer.press("\r")
-        viewer.wait_for("input [8]")
+        viewer.wait_for("[8] typed")
         opened = []
         for _ in range(ROUNDS):
             opened.append(open_network(viewer, TEXT, SHOWN))

@@ -139,7 +139,9 @@ def rows(model: nn.Module, given: dict[Place, str] | None = None) -> list[Row]:
             tied = spot.first if spot.first != place else None
             layer = safe(type(module).__name__, 100)
             result.append(
-                Row(place=place, layer=layer, arguments=words, tied_to=tied, marks=tuple(marks(spot, [], owner, known)))
+                Row.model_construct(
+                    place=place, layer=layer, arguments=words, tied_to=tied, marks=tuple(marks(spot, [], owner, known))
+                )
             )
             continue
         mine = [p for p in module._parameters.values() if p is not None]
