@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from mlptui.core.events import Event, Kind
 from mlptui.store import rundir
 from mlptui.store.eventlog import read_events
 from mlptui.store.paths import Paths
+from tests.terminal.screen import Terminal
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "fashion-mnist"
 PYTHON = sys.executable
@@ -52,3 +54,17 @@ def epoch_seconds(events: list[Event], skip: int = 1) -> float:
     """Wall seconds from one epoch's end to the next, the fastest: training, logging, evaluation and checkpoints."""
     ends = [event.mono for event in events if event.kind == Kind.EPOCH]
     return min(b - a for a, b in zip(ends[skip - 1 :], ends[skip:], strict=False))
+
+
+def press(viewer: Terminal, count: int) -> list[float]:
+    """Seconds from each of `count` moves of a cursor, four down and four up, to the changed screen."""
+    delays = []
+    for i in range(count):
+        before = viewer.text()
+        started = time.perf_counter()
+        viewer.press("j" if i % 8 < 4 else "k")
+        while viewer.text() == before:
+            viewer.read(0.001)
+        delays.append(time.perf_counter() - started)
+        viewer.read(0.03)
+    return delays

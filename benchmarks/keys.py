@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import command, home
+from benchmarks.common import command, home, press
 from mlptui.datasets import jobs
 from mlptui.datasets.catalog import ENTRIES
 from mlptui.launch import data as launch
@@ -30,20 +30,6 @@ def table(path: Path) -> None:
     """Enough rows that decoding them takes longer than the measurement."""
     rng = np.random.default_rng(0)
     np.savetxt(path, rng.random((60_000, 40)), delimiter=",", fmt="%.6f")
-
-
-def press(viewer: Terminal, count: int) -> list[float]:
-    """Seconds from a key to the changed cursor row in the catalog."""
-    delays = []
-    for i in range(count):
-        before = viewer.text()
-        started = time.perf_counter()
-        viewer.press("j" if i % 10 < 5 else "k")
-        while viewer.text() == before:
-            viewer.read(0.001)
-        delays.append(time.perf_counter() - started)
-        viewer.read(0.03)
-    return delays
 
 
 def measure(options: Namespace) -> Iterator[dict[str, str]]:

@@ -11,7 +11,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 
-from benchmarks.common import home
+from benchmarks.common import home, press
 from tests.terminal.screen import Terminal
 
 LAYERS = 4999
@@ -73,17 +73,3 @@ def open_network(viewer: Terminal, text: str, shown: str) -> float:
     viewer.press("\r")
     viewer.wait_for(shown)
     return time.perf_counter() - started
-
-
-def press(viewer: Terminal, count: int) -> list[float]:
-    """Seconds from a key to the changed screen."""
-    delays = []
-    for i in range(count):
-        before = viewer.text()
-        started = time.perf_counter()
-        viewer.press("j" if i % 8 < 4 else "k")
-        while viewer.text() == before:
-            viewer.read(0.001)
-        delays.append(time.perf_counter() - started)
-        viewer.read(0.03)
-    return delays

@@ -27,7 +27,8 @@ def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on
     viewer.press("g")
     viewer.wait_for("4 files, 30.9 MB")
     viewer.press("d")
-    viewer.wait_for("of 60,000", 60)
+    viewer.wait_for("is here; enter trains on it")
+    viewer.wait_for("of 60,000")
     starts = fashion_mirror.starts(BIG)
     assert len(starts) == 2 and starts[0] == 0 and 0 < starts[1] <= dropped_at
     viewer.press("v")

@@ -1,7 +1,6 @@
 """`mlptui data`"""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,9 @@ examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    from mlptui.cli.actions import actions_of
 
-    def action(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        made = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
-        made.add_argument("--json", action="store_true", help="machine-readable")
-        made.set_defaults(act=act)
-        return made
-
+    action = actions_of(parser)
     action("list", "what is known and what is here", _list)
     action("show", "all that is known of a set", _show).add_argument("name")
     download = action("download", "get sets of the catalog, or go on with what is partly here", _download)

@@ -1,7 +1,6 @@
 """`mlptui model`"""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,9 @@ a network is a name from the list, an architecture, a class or function in your 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    from mlptui.cli.actions import actions_of
 
-    def action(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        made = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
-        made.add_argument("--json", action="store_true", help="machine-readable")
-        made.set_defaults(act=act)
-        return made
-
+    action = actions_of(parser)
     action("list", "networks that have a name", _list).add_argument(
         "--torchvision", action="store_true", help="torchvision's models too (loads torchvision)"
     )

@@ -227,13 +227,11 @@ class Measured(Value):
 class Detail(Value):
     kind: Literal["detail"] = "detail"
     place: Place
-    layer: str
     repr: tuple[str, ...] = ()
     documentation: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     origin: str = ""
     tensors: tuple[Tensor, ...] = ()
-    arguments: tuple[tuple[str, str, str], ...] = ()
     measured: Measured | None = None
     why: str = ""
 
@@ -257,7 +255,6 @@ class FlowSheet(Value):
 
     kind: Literal["flow-sheet"] = "flow-sheet"
     what: str
-    label: str = ""
     calls: tuple[Passage, ...] = ()
     place: Place = ()
     values: tuple[float, ...] = ()

@@ -126,7 +126,11 @@ class MlptuiApp(App[int]):
 
     async def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        self.background["launch"] = Background("launch", loop)  # before this thread becomes nice: trainers inherit it
+
+        def wanted() -> bool:
+            return self.is_running
+
+        self.background["launch"] = Background("launch", loop, wanted)  # before this thread becomes nice: trainers inherit it
         _be_nice()
         sys.setswitchinterval(SWITCH)
         for name in (
@@ -143,7 +147,7 @@ class MlptuiApp(App[int]):
             "network",
             "edit",
         ):
-            self.background[name] = Background(name, loop)
+            self.background[name] = Background(name, loop, wanted)
         if self.is_headless is False:
             terminal.end_on_signals(self)
         self.theme = self.preferences.theme if self.preferences.theme in self.available_themes else DEFAULT_THEME

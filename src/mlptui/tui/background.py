@@ -13,8 +13,9 @@ T = TypeVar("T")
 class Background:
     """One thread for one purpose. `submit` is refused while the work before is still running, so nothing piles up."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, wanted: Callable[[], bool]) -> None:
+        """`wanted` is False when whoever asks is on its way out and has no widgets left to show an answer on."""
+        self._loop, self._wanted = loop, wanted
         self._context = contextvars.copy_context()  # Textual's timers need to know their app
         self._jobs: queue.Queue[tuple[Callable[[], Any], Callable[[Any, Exception | None], None]]] = queue.Queue()
         self.busy = False
@@ -43,4 +44,5 @@ class Background:
 
     def _finish(self, done: Callable[[Any, Exception | None], None], result: Any, error: Exception | None) -> None:
         self.busy = False
-        done(result, error)
+        if self._wanted():
+            done(result, error)

@@ -48,8 +48,7 @@ class ModelState:
         for row in sheet.rows:
             if row.place:
                 self.children.setdefault(row.place[:-1], []).append(row.place[-1])
-        if before is None or len(self.folded & self.index.keys()) < len(self.folded) or not self.folded:
-            self.folded &= self.index.keys()
+        self.folded &= self.index.keys()
         if before is None or before.rows[0].layer != sheet.rows[0].layer or abs(len(before.rows) - len(sheet.rows)) > ROOM:
             self.fold_to(self._roomy())
         if self.marked not in self.index:

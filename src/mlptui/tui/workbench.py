@@ -33,6 +33,8 @@ LIMITS = {"open": 60.0, "names": 60.0, "check": 120.0, "materialise": 60.0}  # s
 LIMIT, START_LIMIT = 30.0, 90.0
 GRACE = 2.0  # seconds that a cancelled request has to give way before the bench is ended
 REOPEN = "reopen"
+ASKED_FOR = "as you asked"
+READY = "ready"
 LOOKS = (Probe, Look, Flow, Check, Compare)
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
@@ -65,7 +67,6 @@ class Workbench:
     said: Callable[[str], None] = lambda _: None
     reopened: Callable[[Sheet], None] = lambda _: None
     state: str = "off"
-    version: str = ""
     present: Sheet | None = None
     seed: int = 0
     ended_by_look: bool = False
@@ -87,7 +88,7 @@ class Workbench:
             return
         loop = asyncio.get_running_loop()
         if self._worker is None:
-            self._worker, self._writer = Background("bench", loop), Background("bench writer", loop)
+            self._worker, self._writer = (Background(name, loop, self._open) for name in ("bench", "bench writer"))
         self._begun = time.monotonic()
         self._turn("starting")
         context = contextvars.copy_context()  # Textual's timers need to know their app
@@ -116,6 +117,9 @@ class Workbench:
 
         self._worker.submit(begin, begun)
 
+    def _open(self) -> bool:
+        return not self._closed
+
     def stop(self) -> None:
         """The viewer ends; nothing is heard any more."""
         self._closed = True
@@ -127,7 +131,7 @@ class Workbench:
         self._comes_back = True
         if self._process and self.state in ("ready", "busy", "starting"):
             self._deaths.clear()
-            self._process.kill("as you asked")
+            self._process.kill(ASKED_FOR)
         else:
             self.start()
 
@@ -152,9 +156,8 @@ class Workbench:
 
     def cancel(self) -> bool:
         """Cancel what runs and what waits; False where nothing does."""
-        waiting = [
-            asked for asked in self._queue if asked.group != REOPEN
-        ]  # what brings the network back is nobody's to cancel
+        # what brings the network back is nobody's to cancel
+        waiting = [asked for asked in self._queue if asked.group != REOPEN]
         self._queue = deque(asked for asked in self._queue if asked.group == REOPEN)
         for asked in waiting:
             asked.done(Refused(message="cancelled", cancelled=True))
@@ -231,12 +234,11 @@ class Workbench:
             return
         if message is None:
             self._died(process)
-        elif isinstance(message, str):
-            self._process, self.version = process, message
+        elif isinstance(message, str):  # READY
+            self._process = process
             opening = any(isinstance(waiting.request, Open) for waiting in self._queue)
-            if (
-                self.present and self._comes_back and not opening
-            ):  # a new bench gets the network that the one before had, with its weights where they were kept
+            # a new bench gets the network that the one before had, with its weights where they were kept
+            if self.present and self._comes_back and not opening:
                 weights = str(process.folder / "weights.safetensors")
                 request = Open(text=self.present.text, seed=self.seed, weights=weights)
                 self._number += 1
@@ -270,12 +272,9 @@ class Workbench:
         self._outbox.clear()
         self._turn("gone")
         if asked and asked.cancelled:
-            how = (
-                "it did not give way"
-                if not asked.late
-                else f"it took longer than {LIMITS.get(asked.request.kind, LIMIT):.0f} s"
-            )
-        self.ended_by_look = asked is not None and isinstance(asked.request, LOOKS)
+            limit = LIMITS.get(asked.request.kind, LIMIT)
+            how = f"it took longer than {limit:.0f} s" if asked.late else "it did not give way"
+        self.ended_by_look = asked is not None and isinstance(asked.request, LOOKS) and process.why != ASKED_FOR
         if asked and asked.group == REOPEN:  # it kills whoever builds it
             self._comes_back = False
         self._deaths.append(time.monotonic())
@@ -308,9 +307,9 @@ class _Reader:
         self._parts: list[bytes] = []
 
     def read(self, line: bytes) -> tuple[int, Answer] | str | None:
-        """An answer with the number of its request; the version of torch of a bench that is ready; None for a part."""
+        """An answer with the number of its request, READY once at the beginning; None for a part."""
         if line.startswith(b'{"ready"'):
-            return str(json.loads(line)["ready"])
+            return READY
         head, _, body = line.partition(b',"answer":')
         if not body:
             self._parts.append(line.partition(b',"part":')[2][:-1])

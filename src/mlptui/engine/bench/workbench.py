@@ -119,8 +119,6 @@ class Workbench:
         before = self.now
         if request.place not in dict(before.tree.walk()):
             raise edit.EditError(f"{'.'.join(request.place)} is made by code; change it there, it is read again when saved")
-        if request.action == "materialise":
-            raise UsageError("materialise asks for an input")
         tree, place, says = self._changed(before.tree, request)
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in before.made.items() if key in here}
@@ -209,9 +207,7 @@ class Workbench:
 
     def sheet(self, at: Place = ()) -> Sheet:
         state = self.now
-        leaves = [(place, layer) for place, layer in state.tree.walk() if not layer.container]
-        # arguments as they stand in the text are shorter than what a module prints
-        rows = places.rows(state.model, {place: describe(layer)[len(layer.kind) + 1 : -1] for place, layer in leaves})
+        rows = _rows(state.model, state.tree)
         total, trainable, unknown = places.parameter_total(state.model)
         return Sheet(
             text=state.text,
@@ -269,16 +265,13 @@ class Workbench:
                 measured = detail.measure(self.now.model, first.inputs, request.place)
             except MlptuiError as error:
                 why = str(error)
-        layer = dict(self.now.tree.walk()).get(request.place)
         return bench.Detail(
             place=request.place,
-            layer=type(spot.module).__name__,
             repr=detail.printed(spot.module),
             documentation=detail.documentation(spot.module),
             source=source,
             origin=origin,
             tensors=detail.tensors(spot.module, places.registered(self.now.model)),
-            arguments=tuple(_arguments(layer)) if layer else (),
             measured=measured,
             why=why,
         )
@@ -287,9 +280,9 @@ class Workbench:
         model = self.now.model
         if request.typed:
             numbers = inputs.typed(model, request.typed, request.input.shape)
-            return flow(model, numbers, f"typed numbers {list(numbers.shape)}", "", request.place)
+            return flow(model, numbers, f"typed numbers {list(numbers.shape)}", request.place)
         first = inputs.batch(model, request.input, 1, self.paths, request.sample)
-        return flow(model, first.inputs, first.words, first.label, request.place)
+        return flow(model, first.inputs, first.words, request.place)
 
     def check(self, request: bench.Check) -> bench.Report:
         try:
@@ -320,7 +313,7 @@ class Workbench:
         with torch.random.fork_rng(devices=[]):
             seed_weights(self._seed)
             other = build(tree)
-        return compare(self.now.model, other, label(tree))
+        return compare(_rows(self.now.model, self.now.tree), _rows(other, tree), label(tree))
 
 
 def _of_kind(before: Layer, after: Layer) -> Layer:
@@ -328,6 +321,12 @@ def _of_kind(before: Layer, after: Layer) -> Layer:
     if after.kind != before.kind:
         raise UsageError(f"these are not the arguments of {before.kind}")
     return after
+
+
+def _rows(model: torch.nn.Module, tree: Layer) -> list[bench.Row]:
+    """Arguments as they stand in the text are shorter than what a module prints."""
+    leaves = [(place, layer) for place, layer in tree.walk() if not layer.container]
+    return places.rows(model, {place: describe(layer)[len(layer.kind) + 1 : -1] for place, layer in leaves})
 
 
 def check_memory(tree: Layer) -> None:
@@ -346,14 +345,6 @@ def _sized(lazy: Layer, module: torch.nn.Module) -> Layer:
     found = {name: getattr(module, name) for name in required if name not in given}
     every = {**found, **given}
     return Layer(kind, tuple((name, every[name]) for name in names if name in every))
-
-
-def _arguments(layer: Layer) -> Iterator[tuple[str, str, str]]:
-    """(name, as given, default) of each argument of a leaf; a required one has no default."""
-    given = dict(layer.arguments)
-    for row in known.signature(layer.kind) or ():
-        name = str(row[0])
-        yield name, literal(given[name]) if name in given else "", literal(row[1]) if len(row) > 1 else ""
 
 
 def _watched(tree: Layer) -> tuple[tuple[str, int], ...]:

@@ -38,9 +38,7 @@ def examine(model: nn.Module, wanted: Input, question: Question, paths: Paths) -
     found = collected.gather(model, batch.inputs, batch.targets, question.classes, question.outputs)
     found.lazy = {spot.place: names for spot in spots(model) if (names := lazy_names(spot.module))}
     findings = [finding for check in CHECKS for finding in _safely(check, found, question)]
-    words = (
-        f"{counted(len(batch.inputs), 'sample')} of {wanted.data}" if batch.label or batch.targets is not None else batch.words
-    )
+    words = f"{counted(len(batch.inputs), 'sample')} of {wanted.data}" if batch.targets is not None else batch.words
     return Report(findings=tuple(merged(findings)), checked=words)
 
 

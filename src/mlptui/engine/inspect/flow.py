@@ -14,7 +14,7 @@ from mlptui.engine.inspect.probe import Call, Tracer, described, in_evaluation
 MAX_VALUES = 4096
 
 
-def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: Place) -> FlowSheet:
+def flow(model: nn.Module, inputs: torch.Tensor, words: str, place: Place) -> FlowSheet:
     """Statistics of every layer's output in evaluation mode, and the numbers that the layer at `place` gave last.
 
     Raises CopyError.
@@ -44,7 +44,6 @@ def flow(model: nn.Module, inputs: torch.Tensor, words: str, label: str, place: 
     values, columns, count = grid(shown[0]) if shown else ((), 0, 0)
     return FlowSheet(
         what=words,
-        label=safe(label, 80),
         calls=tuple(p for _, p in passages),
         place=place,
         values=values,

@@ -34,7 +34,6 @@ class Batch:
     inputs: torch.Tensor
     targets: torch.Tensor | None
     words: str
-    label: str = ""
 
 
 @lru_cache(maxsize=2)
@@ -58,7 +57,7 @@ def batch(model: nn.Module, wanted: Input, size: int, paths: Paths, first: int =
             label = ""
             if data.facts.classes:
                 label = data.facts.classes[int(seen[0])]
-            return Batch(inputs, seen, f"{wanted.data}, sample {start:,}" + (f", {label}" if label else ""), label)
+            return Batch(inputs, seen, f"{wanted.data}, sample {start:,}" + (f", {label}" if label else ""))
     if math.prod(wanted.shape) * size > MAX_NUMBERS * 64:
         raise InputError(f"{size} samples of {list(wanted.shape)} are too many numbers to look at")
     return Batch(random(model, (size, *wanted.shape), first), None, f"random numbers {list(wanted.shape)}")

@@ -265,7 +265,7 @@ def _tensors(detail: Detail, cells: int) -> list[Line]:
         elif not tensor.trainable:
             line.append((" frozen", WARN))
         else:
-            line.append((f" {tensor.dtype}", DIM))
+            line.append((f" {tensor.dtype}" if length(line) + len(tensor.dtype) < cells else "", DIM))
         lines.append(line)
     return lines
 
@@ -281,6 +281,7 @@ def _cost(detail: Detail, cells: int) -> list[Line]:
         [("backward    ", DIM), (backward, PLAIN)],
         [("output      ", DIM), (text.size(cost.output_bytes), PLAIN)],
         [("kept for it ", DIM), (text.size(cost.kept_bytes), PLAIN)],
+        [(f"median of {cost.repeats} passes", DIM)],
     ]
 
 
@@ -313,7 +314,7 @@ def doctor(report: Report | None, cursor: int, cells: int, focused: bool, glyphs
         return [[("examining ...", DIM)]], []
     if report.why:
         return [[(line, WARN)] for line in wrapped(report.why, cells)], []
-    head: list[Line] = [[(text.cut(f"one batch, {report.checked}, on a copy", cells), DIM)], []]
+    head: list[Line] = [*([(line, DIM)] for line in wrapped(f"one batch on a copy: {report.checked}", cells)), []]
     if not report.findings:
         return [*head, [("✓ nothing found", GOOD)]], []
     lines, starts = head, []

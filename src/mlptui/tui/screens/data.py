@@ -114,7 +114,9 @@ class DataScreen(AreaScreen):
             if error:
                 self.post_message(Noticed(f"the data folder cannot be read: {error}", bad=True))
             if found is not None and self.query(LookCanvas):  # none while the viewer ends
-                self._show(found)
+                # what was asked for in the meantime is another process's
+                same = {name: end for name, end in found.ended.items() if self._going.get(name, ("", 0))[1] == watched[name]}
+                self._show(replace(found, ended=same))
 
         watched = {name: pid for name, (_, pid) in self._going.items()}
         host(self).background["sets"].submit(lambda: set_view.read_sets(paths, watched), done)

@@ -24,7 +24,8 @@ from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.builder import Builder
 from mlptui.tui.widgets.network import Asked, PaneCanvas, PlaceChanged, TreeCanvas
 
-WIDE = 120
+WIDE, NARROW = 120, 70  # cells from which on both panels have room, and below which only one has
+READING, BESIDE = 47, 32  # cells of the panel beside the tree, in between
 MEASURE_AFTER = 0.4  # seconds that the cursor rests on a layer before its pass is timed
 STEPS_AHEAD = 20  # changes that may wait for the one before, as keys repeat faster than networks are built
 WATCH = 1.0  # seconds between looks at a person's own file
@@ -94,8 +95,12 @@ class ModelScreen(AreaScreen):
         if not self.query(PaneCanvas):
             return
         width = self.app.size.width
-        roomy = width >= WIDE
-        beside = (width * 2 // 5) if roomy else (47 if self.pane.has_focus or self.pane.view not in ("layer",) else 32)
+        if width >= WIDE:
+            beside = width * 2 // 5
+        elif width < NARROW:
+            beside = width if self.pane.has_focus else 0
+        else:
+            beside = READING if self.pane.has_focus or self.pane.view != "layer" else BESIDE
         self.pane.styles.width = beside
 
     # what the bench says

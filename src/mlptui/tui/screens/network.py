@@ -205,7 +205,7 @@ def signature_words(kind: str) -> str:
 class LineScreen(Prompt):
     """One line: `check` gives "" for an answer, else why it is none."""
 
-    ROWS = 3
+    ROWS = 4
 
     def __init__(self, title: str, name: str, hint: str, told: str, check: Callable[[str], str], value: str = "") -> None:
         self.FIELDS = (Field(name, hint),)

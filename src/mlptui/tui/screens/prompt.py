@@ -90,7 +90,7 @@ class Prompt(ModalScreen[dict[str, str]]):
         import asyncio
 
         self.styles.background = "transparent"
-        self._worker = Background("prompt", asyncio.get_running_loop())
+        self._worker = Background("prompt", asyncio.get_running_loop(), lambda: self.is_running)
         self._place()
         self.lines[0].focus()
 

@@ -10,8 +10,6 @@ from mlptui.tui.render.cells import DIM, Line, panel
 from mlptui.tui.widgets.canvas import Canvas
 from mlptui.tui.widgets.cursor import CursorCanvas
 
-WIDE = 120  # cells of the terminal from which on both panels have room
-
 
 class Asked(Message):
     """A key was pressed for the layer under the cursor."""
