@@ -7,22 +7,14 @@ network down; () is the network itself.
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-Place = tuple[str, ...]
-Shape = tuple[int, ...]
+from mlptui.core.parameters import messages as parameters
+from mlptui.core.wire import Input as Input
+from mlptui.core.wire import Place as Place
+from mlptui.core.wire import Value
+
 MAX_LINE = 1 << 28  # bytes of one message
-
-
-class Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Input(Value):
-    """What goes into the network: the shape of one sample, and the data set that it is from ("": none, random numbers)."""
-
-    shape: Shape = ()
-    data: str = ""
 
 
 # requests
@@ -110,7 +102,28 @@ class Names(Value):
     kind: Literal["names"] = "names"
 
 
-Request = Open | Change | History | Materialise | Probe | Look | Flow | Check | Compare | Names
+Request = (
+    Open
+    | Change
+    | History
+    | Materialise
+    | Probe
+    | Look
+    | Flow
+    | Check
+    | Compare
+    | Names
+    | parameters.List
+    | parameters.Measure
+    | parameters.View
+    | parameters.Console
+    | parameters.Put
+    | parameters.Initialise
+    | parameters.Preview
+    | parameters.Tie
+    | parameters.Train
+    | parameters.Export
+)
 
 # answers
 
@@ -166,6 +179,7 @@ class Sheet(Value):
     note: str = ""
     output: tuple[str, ...] = ()
     watched: tuple[tuple[str, int], ...] = ()
+    drawn: int | None = None  # the seed that these weights are drawn from, as a run would draw them; None: they are a person's
 
 
 class Step(Value):
@@ -308,13 +322,29 @@ class Refused(Value):
     output: tuple[str, ...] = ()
 
 
-Answer = Sheet | Shapes | Detail | FlowSheet | Report | Compared | NameList | Refused
+Answer = (
+    Sheet
+    | Shapes
+    | Detail
+    | FlowSheet
+    | Report
+    | Compared
+    | NameList
+    | Refused
+    | parameters.Listed
+    | parameters.Measures
+    | parameters.Viewed
+    | parameters.Said
+    | parameters.Previewed
+    | parameters.Exported
+)
 
 # Long answers come in parts, so that whoever reads them can do something else in between: lines with some of the items of a
 # field, then the answer without them.
-PARTS: dict[str, tuple[str, TypeAdapter[tuple[Row | Passed, ...]]]] = {
+PARTS: dict[str, tuple[str, TypeAdapter[tuple[Value, ...]]]] = {
     "sheet": ("rows", TypeAdapter(tuple[Row, ...])),
     "shapes": ("passed", TypeAdapter(tuple[Passed, ...])),
+    "listed": ("rows", TypeAdapter(tuple[parameters.TensorRow, ...])),
 }
 PART = 500  # items of a line
 

@@ -52,7 +52,24 @@ def build(tree: Layer, made: dict[int, nn.Module] | None = None, kept: Path | No
         except Exception as error:  # torch's constructors raise seven types, AssertionError and ZeroDivisionError too
             raise BuildError(f"layer {path or 'network'}, {safe(describe(layer), 200)}: {one_line(error)}") from None
 
-    return module(tree, "")
+    network = module(tree, "")
+    for path, same_as in tree.ties:
+        _tie(network, path, same_as)
+    return network
+
+
+def _tie(network: nn.Module, one: str, other: str) -> None:
+    """The parameter `one` becomes the `other`. Raises BuildError."""
+    try:
+        holder, kept = network.get_submodule(one.rpartition(".")[0]), network.get_parameter(other)
+        own = network.get_parameter(one)
+    except AttributeError as error:
+        raise BuildError(f"{safe(one, 80)} cannot be tied to {safe(other, 80)}: {one_line(error)}") from None
+    lazy = isinstance(own, UninitializedParameter) or isinstance(kept, UninitializedParameter)
+    if lazy or own.shape != kept.shape:
+        shapes = "one of them has no size yet" if lazy else f"{list(own.shape)} and {list(kept.shape)} are not of one shape"
+        raise BuildError(f"{safe(one, 80)} cannot be tied to {safe(other, 80)}: {shapes}")
+    setattr(holder, one.rpartition(".")[2], kept)
 
 
 def check_fits(tree: Layer, free: int | None, shape: tuple[int, ...]) -> None:

@@ -264,7 +264,7 @@ def _classes(tree: Layer) -> Iterator[str]:
 
 def _body(tree: Layer) -> str:
     """The function's body: bindings of tied layers, then the network."""
-    if tree.reference:
+    if tree.reference and not tree.ties:
         where, name = references.split(tree.kind)
         given = ", ".join(f"{n}={literal(v)}" for n, v in tree.arguments)
         if where == references.TORCHVISION:
@@ -276,9 +276,12 @@ def _body(tree: Layer) -> str:
             f"    return made if isinstance(made, nn.Module) else made({given})"
         )
     text = to_text(tree, 100, inline=True)
-    first = ast.parse(text).body[-1].lineno - 1
     lines = text.splitlines()
-    lines[first] = "return " + lines[first]
+    if tree.ties:
+        lines.append("return net")
+    else:
+        first = ast.parse(text).body[-1].lineno - 1
+        lines[first] = "return " + lines[first]
     for i, line in enumerate(lines):
         if own := re.fullmatch(r'(\w+) = "(.+\.py|torchvision):(\w+)"', line):  # code from elsewhere, by where it is
             if own[2] == references.TORCHVISION:

@@ -20,7 +20,7 @@ def mix(seed: int, *place: int) -> int:
     return state >> 1
 
 
-WEIGHTS, ORDER, STEP = 1, 2, 3
+WEIGHTS, ORDER, STEP, INITIAL, BENCH = 1, 2, 3, 4, 5
 
 
 def seed_weights(seed: int) -> None:

@@ -5,6 +5,7 @@ all its places. Raises EditError with a sentence where something cannot be done.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 from mlptui.core.errors import UsageError
@@ -54,6 +55,32 @@ def copied(layer: Layer) -> Layer:
         return made[id(one)]
 
     return again(layer)
+
+
+def tied_as(before: Layer, after: Layer, ties: tuple[tuple[str, str], ...] | None = None) -> Layer:
+    """`after` with those ties of `before` whose layers are still there, wherever they stand now."""
+    kept = []
+    now: dict[int, Place] = {}
+    for place, layer in after.walk():
+        now.setdefault(id(layer), place)
+    for pair in before.ties if ties is None else ties:
+        found = []
+        for path in pair:
+            place, rest = _holder(before, tuple(path.split(".")))
+            if id(at(before, place)) in now or not place:
+                found.append(".".join((*now.get(id(at(before, place)), ()), *rest)))
+        if len(found) == 2 and found[0] != found[1]:
+            kept.append((found[0], found[1]))
+    return replace(after, ties=tuple(kept)) if tuple(kept) != after.ties else after
+
+
+def _holder(tree: Layer, path: Place) -> tuple[Place, Place]:
+    """The deepest layer of the tree that a parameter's path leads through, and the rest of the path."""
+    layer, place = tree, 0
+    while place < len(path) - 1 and path[place] in dict(layer.children):
+        layer = dict(layer.children)[path[place]]
+        place += 1
+    return path[:place], path[place:]
 
 
 def add(tree: Layer, place: Place, layer: Layer, inside: bool = False) -> Result:

@@ -5,6 +5,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ MAX_STRING = 256
 MAX_REPEATS = 10_000
 MAX_TUPLE = 64
 MAX_WORK = 60_000
+MAX_TIES = 1000
 
 Bound = Value | Layer
 OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -105,12 +107,58 @@ class _Reader:
         if not module.body:
             raise ArchitectureError("there is no network here; write for example nn.Sequential(nn.Linear(4, 1))")
         result: Bound = None
+        ties: dict[str, str] = {}
         for statement in module.body:
-            result = self.statement(statement)
+            match statement:
+                case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target], value=value):
+                    one, other = self.parameter(target, result), self.parameter(value, result)
+                    if one == other or len(ties) >= MAX_TIES:
+                        _refuse(statement, "a parameter is itself already" if one == other else "these are too many ties")
+                    ties[one] = other
+                case _:
+                    if ties:
+                        _refuse(statement, "after the ties of a network nothing else can stand")
+                    result = self.statement(statement)
         if not isinstance(result, Layer):
             _refuse(module.body[-1], "the last line must be a layer, and it is not")
         _check_extent(result, module.body[-1])
-        return result
+        return replace(result, ties=tuple(ties.items())) if ties else result
+
+    def parameter(self, node: ast.expr, network: Bound) -> str:
+        """The name in the state_dict of `net[0]["block 1"].weight`, a parameter of the network that was bound last."""
+        steps: list[ast.expr] = []
+        inner = node
+        while isinstance(inner, ast.Attribute | ast.Subscript):
+            self.count(inner)
+            steps.append(inner)
+            inner = inner.value
+        if not isinstance(inner, ast.Name) or not isinstance(network, Layer) or self.names.get(inner.id) is not network:
+            _refuse(node, "here the parameters of the network above can be tied, as in net[4].weight = net[2].weight")
+        if not steps or not isinstance(steps[0], ast.Attribute):
+            _refuse(node, "a tie names parameters, as in net[4].weight = net[2].weight")
+        names: list[str] = []
+        layer: Layer | None = network
+        for step in reversed(steps):
+            names.append(self.child(step, layer))
+            layer = dict(layer.children).get(names[-1]) if layer else None
+        if any("." in name or not name.isprintable() for name in names):
+            _refuse(node, "a name must be printable and without dots")
+        return ".".join(names)
+
+    def child(self, step: ast.expr, layer: Layer | None) -> str:
+        if isinstance(step, ast.Attribute):
+            return step.attr
+        assert isinstance(step, ast.Subscript)
+        at = self.value(step.slice)
+        children = [name for name, _ in layer.children] if layer else []
+        if isinstance(at, int) and not isinstance(at, bool) and -len(children) <= at < len(children):
+            return children[at]
+        if isinstance(at, str) and at in children:
+            return at
+        what_ = (
+            f"{layer.kind} has no {short(repr(at))}" if layer and layer.container else "only Sequential's layers have numbers"
+        )
+        _refuse(step, what_)
 
     def reference(self, text: str, named: re.Match[str]) -> Layer:
         """A network elsewhere; its arguments are literals with their names, or none."""

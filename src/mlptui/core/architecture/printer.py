@@ -4,10 +4,11 @@ from itertools import groupby
 
 from mlptui.core.architecture import known
 from mlptui.core.architecture.blocks import FUNCTIONS
+from mlptui.core.architecture.place import indexed
 from mlptui.core.architecture.tree import Layer
 
 WIDTH = 88
-RESERVED = ("nn", "torch", "range", "OrderedDict", "collections", "_")
+RESERVED = ("nn", "torch", "range", "OrderedDict", "collections", "_", "net")
 MANY = 8  # equal layers in a row from which on they are written as a repetition
 
 
@@ -29,11 +30,26 @@ def to_text(tree: Layer, width: int = WIDTH, inline: bool = False) -> str:
     visit(tree)
     shared = [layer for layer in order if uses[id(layer)] > 1]
     names = {id(layer): "shared" if len(shared) == 1 else f"shared{i}" for i, layer in enumerate(shared)}
-    calls = {} if tree.reference else _calls(order, set(names.values()))
+    calls = {} if tree.reference and not tree.ties else _calls(order, set(names.values()))
     texts = _Texts(names, calls, width, inline)
     lines = [f"{name} = {_quoted(kind)}" for kind, name in calls.items()]
     lines += [] if inline else [f"{names[id(layer)]} = {texts.expression(layer, 0, own=True)}" for layer in shared]
-    return "\n".join([*lines, texts.expression(tree, 0)]) + "\n"
+    network = texts.expression(tree, 0)
+    ties = [f"net{spelled(tree, one)} = net{spelled(tree, other)}" for one, other in tree.ties]
+    return "\n".join([*lines, f"net = {network}" if ties else network, *ties]) + "\n"
+
+
+def spelled(tree: Layer, path: str) -> str:
+    """`[0]["block 1"][0].weight` for the parameter 0.block 1.0.weight, as Python reaches it from the network."""
+    children: dict[tuple[str, ...], list[str]] = {}
+    names = tuple(path.split("."))
+    layer: Layer | None = tree
+    for i, name in enumerate(names):
+        if layer is None or not layer.container:
+            break
+        children[names[:i]] = [child for child, _ in layer.children]
+        layer = dict(layer.children).get(name)
+    return indexed(names[:-1], children) + f".{names[-1]}"
 
 
 def _calls(layers: list[Layer], taken: set[str]) -> dict[str, str]:

@@ -18,11 +18,13 @@ class Layer:
 
     `arguments` are as given, with their names; `children` only a container has, each with its name in the state_dict.
     A network that is not written in the language is one leaf, its kind a reference: `nets.py:MLP`, `torchvision:resnet18`.
+    `ties` only a whole network has: parameters that are one with another layer's, ("4.weight", "2.weight").
     """
 
     kind: str
     arguments: tuple[tuple[str, Value], ...] = ()
     children: tuple[tuple[str, "Layer"], ...] = ()
+    ties: tuple[tuple[str, str], ...] = ()
 
     @property
     def container(self) -> bool:
@@ -57,7 +59,7 @@ def same(one: Layer, other: Layer) -> bool:
             and all(x == y and equal(c, d) for (x, c), (y, d) in zip(a.children, b.children, strict=True))
         )
 
-    return equal(one, other)
+    return one.ties == other.ties and equal(one, other)
 
 
 def label(tree: Layer) -> str:
@@ -83,7 +85,9 @@ def label(tree: Layer) -> str:
 
 
 def parameter_count(tree: Layer) -> int | None:
-    """Parameters of the network, tied layers once; None where a layer's number cannot be told without building it."""
+    """Parameters of the network, tied layers once; None where the number cannot be told without building it."""
+    if tree.ties:
+        return None
     total = 0
     seen: set[int] = set()
     for _, layer in tree.walk():

@@ -125,7 +125,7 @@ class Bench:
             try:
                 lines = list(in_lines(number, answer))
             except ValueError:  # names with half a character in them
-                workbench.states = before
+                workbench.states.back_to(before)
                 lines = list(in_lines(number, Refused(message="the network has names that cannot be written down")))
             for line in lines:
                 self.tell(line)

@@ -1,22 +1,27 @@
 """The networks that a person went through, for undo and redo."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from mlptui.core.architecture.tree import Layer
+from mlptui.engine.parameters import contents
+from mlptui.engine.parameters.contents import Held
+from mlptui.engine.parameters.passes import Training
 
 STEPS = 100
 MEMORY = 1 << 30  # bytes of weights that are kept for undo; what two states share counts once
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
     """A network at one moment. `made` has the module of each layer of `tree` by identity; states share untouched modules.
 
-    `says` names the step that led here; `watched` are the person's files and their times before they were read.
+    `says` names the step that led here; `watched` are the person's files and their times before they were read; `drawn` is the
+    seed that a run would draw the same weights from, None where there is none. `held` is what the tensors held when another
+    state came after this one.
     """
 
     tree: Layer
@@ -26,6 +31,10 @@ class State:
     says: str = ""
     note: str = ""
     watched: tuple[tuple[str, int], ...] = ()
+    drawn: int | None = None
+    training: Training = Training()
+    held: tuple[Held, ...] = ()
+    cost: int = 0  # bytes that are kept for this state alone
 
 
 @dataclass
@@ -43,32 +52,55 @@ class States:
 
     def enter(self, state: State) -> None:
         if self.now is not None:
+            self._leave(self.now)
             self.past.append(self.now)
         self.now, self.future = state, []
-        del self.past[:-STEPS]
-        while self.past and self._bytes() > self.memory:
-            del self.past[0]
+        self._trim()
+
+    def edit(self, says: str, act: Callable[[], None], note: str = "", **changed: Any) -> None:
+        """A step that changes what tensors hold, by `act`, and leaves the layers; all of it, or where it raises nothing."""
+        assert self.now is not None
+        before = self.now
+        self._leave(before)
+        try:
+            act()
+        except BaseException:
+            contents.restore(before.held)
+            raise
+        self.past.append(before)
+        self.now, self.future = replace(before, **{"says": says, "note": note, "drawn": None, "held": (), **changed}), []
+        self._trim()
 
     def go(self, by: int) -> bool:
         """One step back (-1) or forth (1); False where there is none."""
         source, target = (self.past, self.future) if by < 0 else (self.future, self.past)
         if not source or self.now is None:
             return False
+        self._leave(self.now)
         target.append(self.now)
         self.now = source.pop()
+        contents.restore(self.now.held)
+        if by > 0:
+            self._trim()
         return True
 
-    def _bytes(self) -> int:
-        """Of tensors that only other states than the present one hold."""
-        seen: set[torch.Tensor] = set(_tensors(self.now)) if self.now else set()
-        total = 0
-        for state in self.past:
-            for tensor in _tensors(state):
-                if tensor not in seen:
-                    seen.add(tensor)
-                    total += tensor.numel() * tensor.element_size()
-        return total
+    def back_to(self, before: "States") -> None:
+        """As if nothing had happened since `before` was copied."""
+        if before.now is not None and before.now is not self.now:
+            contents.restore(before.now.held)
+        self.past, self.now, self.future = before.past, before.now, before.future
 
+    @staticmethod
+    def _leave(state: State) -> None:
+        state.held = contents.hold(state.model)
 
-def _tensors(state: State) -> list[torch.Tensor]:
-    return [t for t in [*state.model.parameters(), *state.model.buffers()] if not is_lazy(t)]
+    def _trim(self) -> None:
+        """The newest step's cost is what the present no longer holds; later steps can only make it less."""
+        if self.past and self.now is not None:
+            seen = {place for place, _ in contents.memory(contents.hold(self.now.model))}
+            newest = self.past[-1]
+            newest.cost = sum(size for place, size in dict(contents.memory(newest.held)).items() if place not in seen)
+        del self.past[:-STEPS]
+        total = sum(state.cost for state in self.past)
+        while self.past and total > self.memory:
+            total -= self.past.pop(0).cost

@@ -12,9 +12,11 @@ from torch.nn.parameter import is_lazy
 
 from mlptui.core.text import counted
 from mlptui.engine.foreign import one_line
+from mlptui.engine.parameters import contents
 from mlptui.store import atomic
 
 OF = "network"  # the file's metadata: SHA-256 of the architecture's text
+FROZEN = "frozen"  # and the names of parameters that do not learn
 LARGEST = 256 << 20  # bytes of a network whose weights are kept for the case that the bench dies
 
 
@@ -25,7 +27,7 @@ def transplant(old: nn.Module, new: nn.Module) -> str:
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     """The state_dict's tensors that have a size; a network's own extra state is left out."""
-    return {name: t for name, t in model.state_dict().items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
+    return {name: t for name, t in model.state_dict(keep_vars=True).items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
 
 
 def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
@@ -36,6 +38,7 @@ def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
             if name in given and given[name].shape == tensor.shape:
                 try:
                     tensor.copy_(given[name])
+                    contents.loaded(tensor)
                     kept += 1
                 except RuntimeError:  # a tensor whose elements share memory cannot be written
                     pass
@@ -44,17 +47,29 @@ def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
 
 
 def save(model: nn.Module, file: Path, text: str) -> bool:
-    """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError.
+    """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError."""
+    tensors = _tensors(model).values()
+    if sum(t.numel() * t.element_size() for t in tensors) > LARGEST:
+        atomic.unlink_quietly(file)
+        return False
+    write(file, packed(model, text))
+    return True
+
+
+def packed(model: nn.Module, text: str) -> bytes:
+    """A safetensors file of the state_dict, tensors with several names under each of them, and of what is frozen.
 
     `text` is the network's, so that nobody takes these weights for another one's.
     """
     tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
-    if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
-        atomic.unlink_quietly(file)
-        return False
-    data = safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, {OF: _sum(text)})
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    about = {OF: text_sum(text), FROZEN: json.dumps(frozen)}
+    return safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, about)
+
+
+def write(file: Path, data: bytes) -> None:
+    """Raises OSError, StorageError."""
     atomic.replace(file, data, durable=False)
-    return True
 
 
 def load(model: nn.Module, file: Path, text: str) -> str:
@@ -62,13 +77,23 @@ def load(model: nn.Module, file: Path, text: str) -> str:
     try:
         data = atomic.read_regular(file, 2 * LARGEST + os.sysconf("SC_PAGE_SIZE"))
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        if header["__metadata__"][OF] != _sum(text):
+        if header["__metadata__"][OF] != text_sum(text):
             return "weights drawn anew"
-        return _fill(model, safetensors.torch.load(data))
+        note = _fill(model, safetensors.torch.load(data))
+        freeze(model, json.loads(header["__metadata__"].get(FROZEN, "[]")))
+        return note
     except Exception as error:
         why = "" if isinstance(error, FileNotFoundError) else f": {one_line(error)}"
         return f"weights drawn anew{why}"
 
 
-def _sum(text: str) -> str:
+def freeze(model: nn.Module, names: list[str]) -> None:
+    """Exactly these parameters do not learn, of those that can."""
+    frozen = set(names)
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            parameter.requires_grad_(name not in frozen)
+
+
+def text_sum(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from mlptui.core.architecture.printer import describe, literal, to_text
 from mlptui.core.architecture.tree import Layer, label, parameter_count
 from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise, Place, Refused, Request, Sheet, Step
 from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
+from mlptui.core.parameters.console import ConsoleError
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign
 from mlptui.engine.bench import weights
+from mlptui.engine.bench.parameters import Parameters
 from mlptui.engine.bench.states import State, States
 from mlptui.engine.build import build, check_fits
 from mlptui.engine.doctor.checks.common import Question
@@ -32,6 +35,7 @@ from mlptui.engine.inspect.compare import compare
 from mlptui.engine.inspect.copies import CopyError, copied
 from mlptui.engine.inspect.flow import flow
 from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
+from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
 from mlptui.store.paths import Paths
 
@@ -46,7 +50,7 @@ class Workbench:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.states = States()
-        self._seed = 0
+        self.seed = 0
         self._steps = 0
         self._actions: dict[type, Callable[[Any], Answer]] = {
             bench.Open: self.open,
@@ -59,6 +63,7 @@ class Workbench:
             bench.Check: self.check,
             Compare: self.compare,
             bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvision_names())),
+            **Parameters(self).actions,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -71,6 +76,8 @@ class Workbench:
                 found = Refused(message=error.message, line=error.line, column=error.column)
             except ForeignError as error:
                 found = Refused(message=str(error), line=error.line)
+            except ConsoleError as error:
+                found = Refused(message=str(error), column=error.column)
             except MlptuiError as error:
                 found = Refused(message=str(error))
             except KeyboardInterrupt:
@@ -83,7 +90,7 @@ class Workbench:
                 traceback.print_exc()
                 found = Refused(message=f"{type(error).__name__}: {safe(foreign.one_line(error), 300)}")
         if isinstance(found, Refused):  # whoever asked must not believe in another network than this one
-            self.states = before
+            self.states.back_to(before)
         if printed.text and isinstance(found, Sheet | Refused):
             found = found.model_copy(update={"output": printed.lines()})
         return found
@@ -103,7 +110,7 @@ class Workbench:
         seed_weights(request.seed)
         made: dict[int, torch.nn.Module] = {}
         model = build(tree, made)
-        self._seed, note = request.seed, ""
+        self.seed, note = request.seed, ""
         before = self.states.now
         if request.weights:
             note = weights.load(model, Path(request.weights), request.text)
@@ -112,7 +119,8 @@ class Workbench:
         if before is not None and before.text == request.text and request.weights:  # it came back as it was
             self.states.now = State(tree, model, made, request.text, before.says, note, watched)
         else:
-            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note, watched))
+            drawn = None if note else request.seed
+            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note, watched, drawn))
         return self.sheet()
 
     def change(self, request: Change) -> Sheet:
@@ -120,10 +128,11 @@ class Workbench:
         if request.place not in dict(before.tree.walk()):
             raise edit.EditError(f"{'.'.join(request.place)} is made by code; change it there, it is read again when saved")
         tree, place, says = self._changed(before.tree, request)
+        tree = edit.tied_as(before.tree, tree)
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in before.made.items() if key in here}
         self._steps += 1
-        torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
+        torch.manual_seed(mix(self.seed, WEIGHTS, self._steps))
         text = to_text(tree)
         parse(text)  # the bounds of the language hold for what is built by keys
         check_memory(tree)
@@ -164,6 +173,37 @@ class Workbench:
                 return *edit.tie(tree, place, request.to), f"tie {'.'.join(place)} to {'.'.join(request.to)}"
         raise UsageError(f"the builder cannot {safe(request.action, 40)}")
 
+    def tied(self, first: Named, others: list[Named]) -> Sheet:
+        """Parameters become one, in the network and in its text; the first one's values stay."""
+        ties = (*self.now.tree.ties, *((one.path, first.path) for one in others))
+        says = f"tie {', '.join(one.path for one in others)} to {first.path}"
+        return self._with_ties(ties, safe(says, 120), [(one, first.tensor) for one in others])
+
+    def untied(self, found: list[Named]) -> Sheet:
+        """Parameters get values of their own again."""
+        ties, slots = self.now.tree.ties, list[tuple[Named, torch.Tensor]]()
+        for one in found:
+            if not any(one.path in pair for pair in ties):
+                where = "it stands at several places; T in area 2 unties layers" if one.alias_of else "nothing is tied to it"
+                raise UsageError(f"{safe(one.path, 80)} cannot be untied: {where}")
+            slots.append((one, torch.nn.Parameter(one.tensor.detach().clone(), one.tensor.requires_grad)))
+            ties = _without(ties, one.path)
+        return self._with_ties(ties, safe(f"untie {', '.join(one.path for one in found)}", 120), slots)
+
+    def _with_ties(self, ties: tuple[tuple[str, str], ...], says: str, slots: list[tuple[Named, torch.Tensor]]) -> Sheet:
+        before = self.now
+        tree = replace(before.tree, ties=ties)
+        text = to_text(tree)
+        parse(text)
+
+        def act() -> None:
+            for one, tensor in slots:
+                setattr(one.module, one.name, tensor)
+
+        made = {**before.made, id(tree): before.model}
+        self.states.edit(says, act, tree=tree, text=text, made=made)
+        return self.sheet()
+
     def history(self, request: bench.History) -> Sheet:
         if not self.states.go(request.by):
             raise UsageError("there is nothing to undo" if request.by < 0 else "there is nothing to redo")
@@ -178,7 +218,7 @@ class Workbench:
             raise UsageError("no layer waits for its size")
         self._check_lazy(request.input)
         self._steps += 1
-        torch.manual_seed(mix(self._seed, WEIGHTS, self._steps))
+        torch.manual_seed(mix(self.seed, WEIGHTS, self._steps))
         twin = copied(before.model)
         first = inputs.batch(before.model, request.input, PROBE_SIZE, self.paths)
         modes = [(spot.module, spot.module.training) for spot in places.spots(twin)]
@@ -201,6 +241,7 @@ class Workbench:
             made[id(new)] = modules[leaf]
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in made.items() if key in here}
+        tree = edit.tied_as(before.tree, tree)
         text = before.text if tree is before.tree else to_text(tree)
         self.states.enter(State(tree, build(tree, made), made, text, "materialise", "", before.watched))
         return self.sheet()
@@ -223,6 +264,7 @@ class Workbench:
             redo=self.states.future[-1].says if self.states.future else "",
             note=state.note,
             watched=state.watched,
+            drawn=state.drawn,
         )
 
     # looking at it
@@ -311,9 +353,25 @@ class Workbench:
         tree = parse(request.text)
         check_memory(tree)
         with torch.random.fork_rng(devices=[]):
-            seed_weights(self._seed)
+            seed_weights(self.seed)
             other = build(tree)
         return compare(_rows(self.now.model, self.now.tree), _rows(other, tree), label(tree))
+
+
+def _without(ties: tuple[tuple[str, str], ...], path: str) -> tuple[tuple[str, str], ...]:
+    """Those that were one with a parameter stay one without it."""
+    kept: list[tuple[str, str]] = []
+    heir = ""
+    for one, other in ties:
+        if one == path:
+            heir = heir or other
+        elif other == path:
+            if heir:
+                kept.append((one, heir))
+            heir = heir or one
+        else:
+            kept.append((one, other))
+    return tuple(kept)
 
 
 def _of_kind(before: Layer, after: Layer) -> Layer:

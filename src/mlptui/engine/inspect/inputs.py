@@ -100,3 +100,8 @@ def typed(model: nn.Module, text: str, shape: tuple[int, ...]) -> torch.Tensor:
         raise InputError("write at least one number")
     values = values.long() if _takes_indices(model) else values.float()
     return values.reshape(1, *shape) if shape and values.numel() == math.prod(shape) else values
+
+
+def length(paths: Paths, name: str) -> int:
+    """Training samples of a data set. Raises DataError."""
+    return len(_opened(paths, name, library.facts(paths, name).sha256).train)

@@ -1,0 +1,263 @@
+"""What a viewer asks of its bench about parameters, and what that answers.
+
+A path is a tensor's name as in the state_dict: `0.block 1.0.bias`. Numbers travel as float64; None is "there is none".
+"""
+
+from typing import Literal
+
+from mlptui.core.wire import Input, Value
+
+# requests
+
+
+class List(Value):
+    """All tensors of the network, without their statistics."""
+
+    kind: Literal["list"] = "list"
+
+
+class Measure(Value):
+    """Statistics of these tensors."""
+
+    kind: Literal["measure"] = "measure"
+    paths: tuple[str, ...]
+
+
+class View(Value):
+    """One tensor, or its gradient, seen in one way. `index` fixes the dimensions before the last two; `row` and `column` are
+    the upper left corner of `rows` x `columns` values; `input` is what the pictures of a first layer are shaped by."""
+
+    kind: Literal["view"] = "view"
+    path: str
+    part: Literal["values", "gradient"] = "values"
+    show: Literal["values", "heat", "histogram", "spectrum", "pictures", "uses"] = "values"
+    index: tuple[int, ...] = ()
+    row: int = 0
+    column: int = 0
+    rows: int = 32
+    columns: int = 16
+    input: Input = Input()
+
+
+class Console(Value):
+    """A line of the path console: shows something, or changes something."""
+
+    kind: Literal["console"] = "console"
+    text: str
+    rows: int = 64
+    columns: int = 16
+
+
+class Put(Value):
+    """Set the values of some tensors: fill, add, scale with numbers[0], clamp between the two of `numbers` (nan: open), copy
+    from the tensor `source`, transpose, noise (deviation numbers[0] times that of the tensor); or freeze, thaw, forget (the
+    gradient), dtype `source`."""
+
+    kind: Literal["put"] = "put"
+    action: str
+    paths: tuple[str, ...]
+    numbers: tuple[float, ...] = ()
+    source: str = ""
+    seed: int = 0
+
+
+class Rule(Value):
+    """Which tensors are drawn, and how: `*.weight`, `Linear`, `Linear.bias`, `0.block 1`; and `normal(0, 0.01)`."""
+
+    select: str
+    scheme: str
+
+
+class Initialise(Value):
+    kind: Literal["initialise"] = "initialise"
+    rules: tuple[Rule, ...]
+    seed: int = 0
+
+
+class Preview(Value):
+    """What an initialisation would give, without doing it."""
+
+    kind: Literal["preview"] = "preview"
+    rules: tuple[Rule, ...]
+    seed: int = 0
+    input: Input = Input()
+
+
+class Tie(Value):
+    """Make parameters one (the first one's values stay), or make each of `paths` its own again."""
+
+    kind: Literal["tie"] = "tie"
+    paths: tuple[str, ...]
+    apart: bool = False
+
+
+class Train(Value):
+    """Forward and backward on one batch; with `steps` above 0 so many updates by the optimiser, each on the next batch."""
+
+    kind: Literal["train"] = "train"
+    input: Input
+    steps: int = 0
+    batch_size: int = 32
+    optimizer: str = "sgd"
+    rate: float = 0.1
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    loss: str = "cross-entropy"
+    outputs: int = 0
+
+
+class Export(Value):
+    """Write the weights to a file, for a run to begin with."""
+
+    kind: Literal["export"] = "export"
+    file: str
+
+
+# answers
+
+
+class TensorRow(Value):
+    """One name of one tensor. `alias_of` is the first name of a tensor with several; `stamp` changes with what it holds.
+
+    `listed` says who lists it: "both", "state_dict" only, "parameters" only (a buffer that is not saved, an alias, ...), "".
+    """
+
+    path: str
+    spelled: str
+    tensor: str
+    layer: str
+    shape: tuple[int, ...] | None
+    dtype: str = ""
+    device: str = ""
+    count: int = 0
+    trainable: bool = False
+    gradient: bool = False
+    alias_of: str = ""
+    listed: str = "both"
+    drawn: str = ""
+    stamp: int = 0
+
+
+class Listed(Value):
+    """`digest` is the SHA-256 of all that the state_dict holds, "" for a network too large to read through in passing."""
+
+    kind: Literal["listed"] = "listed"
+    rows: tuple[TensorRow, ...] = ()
+    digest: str = ""
+
+
+class Numbers(Value):
+    """Statistics over the finite values, in float64.
+
+    `deviation` is the population's, `norm` the Euclidean, `zeros` a share, `bad` counts nan and infinities, `bins` are counts
+    from `low` to `high`. `gradient` is the gradient's norm, `update` what the last step of the bench changed, as a share of
+    the norm before.
+    """
+
+    stamp: int
+    mean: float | None = None
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+    norm: float | None = None
+    zeros: float | None = None
+    bad: int = 0
+    bins: tuple[int, ...] = ()
+    gradient: float | None = None
+    update: float | None = None
+
+
+class Measures(Value):
+    kind: Literal["measures"] = "measures"
+    numbers: tuple[tuple[str, Numbers], ...] = ()
+
+
+class Use(Value):
+    """One use of a tensor in a forward pass: where, and the norm of the gradient that came from there."""
+
+    place: str
+    call: int
+    norm: float
+
+
+class Viewed(Value):
+    """One view of a tensor; which fields are filled goes by `show`. `why` says what cannot be shown.
+
+    values: `values` row by row, `columns` a row, beginning at (`row`, `column`) of a matrix of `height` x `width`.
+    heat: the same, each number the mean of a block. histogram: `bins` from `low` to `high`, `theory` the shares that `drawn`
+    predicts. spectrum: `values` are singular values, `rank` their number above torch's tolerance. pictures: `values` are
+    `pictures` of `height` x `width` one after the other. uses: `uses`, and `norm` of the whole gradient, `difference` the
+    largest difference between the sum of the parts and the whole.
+    """
+
+    kind: Literal["viewed"] = "viewed"
+    path: str
+    show: str
+    shape: tuple[int, ...] = ()
+    stamp: int = 0
+    values: tuple[float, ...] = ()
+    row: int = 0
+    column: int = 0
+    columns: int = 0
+    height: int = 0
+    width: int = 0
+    bins: tuple[int, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    theory: tuple[float, ...] = ()
+    drawn: str = ""
+    rank: int = 0
+    pictures: int = 0
+    uses: tuple[Use, ...] = ()
+    norm: float = 0.0
+    difference: float = 0.0
+    whole: bool = False
+    why: str = ""
+
+
+class Said(Value):
+    """What a line of the console shows: words, and the tensor's path where it is one."""
+
+    kind: Literal["said"] = "said"
+    lines: tuple[str, ...] = ()
+    path: str = ""
+
+
+class Drawn(Value):
+    """A tensor in a preview: what would be drawn, and what theory says of it (None: it says nothing)."""
+
+    path: str
+    scheme: str
+    mean: float
+    deviation: float
+    expected_mean: float | None = None
+    expected_deviation: float | None = None
+    bins: tuple[int, ...] = ()
+    theory: tuple[float, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+
+
+class Depth(Value):
+    """A layer in a preview: the deviation of its outputs and of the gradients that come back to them, now and then."""
+
+    place: str
+    layer: str
+    forward: tuple[float | None, float | None] = (None, None)
+    backward: tuple[float | None, float | None] = (None, None)
+
+
+class Previewed(Value):
+    kind: Literal["previewed"] = "previewed"
+    tensors: tuple[Drawn, ...] = ()
+    depth: tuple[Depth, ...] = ()
+    why: str = ""
+
+
+class Exported(Value):
+    """`sha256` of the file."""
+
+    kind: Literal["exported"] = "exported"
+    file: str
+    sha256: str
+    size: int

@@ -1,0 +1,307 @@
+"""The bench's answers about parameters, and what it does to them."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from mlptui.core.bench import Answer, Sheet
+from mlptui.core.parameters import messages, schemes
+from mlptui.core.parameters.messages import Console, Drawn, Exported, Listed, Measures, Previewed, Put, Said, View, Viewed
+from mlptui.core.text import counted, safe
+from mlptui.engine.bench import weights
+from mlptui.engine.inspect.copies import same_randomness
+from mlptui.engine.parameters import contents, evaluate, initialise, passes, shown, tensors, views
+from mlptui.engine.parameters.errors import ParameterError
+from mlptui.engine.parameters.statistics import histogram, measure
+from mlptui.engine.parameters.tensors import Named
+from mlptui.engine.seeding import INITIAL, mix
+
+if TYPE_CHECKING:
+    from mlptui.engine.bench.workbench import Workbench
+
+PREVIEWED = 12  # tensors that a preview shows with their histograms
+BATCH = 64  # samples that a preview sends through
+NUMBERED = ("fill", "add", "scale", "noise")
+DTYPES = {
+    name: getattr(torch, name)
+    for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+}
+
+
+class Parameters:
+    """Works on the present network of a workbench; every change is one step of its history."""
+
+    def __init__(self, workbench: "Workbench") -> None:
+        self.workbench = workbench
+        self._updates: dict[int, float] = {}  # by stamp: what the last step changed, as a share of the norm before
+        self.actions: dict[type, Callable[[Any], Answer]] = {
+            messages.List: self.listed,
+            messages.Measure: self.measure,
+            View: self.view,
+            Console: self.console,
+            Put: self.put,
+            messages.Initialise: self.initialise,
+            messages.Preview: self.preview,
+            messages.Tie: self.tie,
+            messages.Train: self.train,
+            messages.Export: self.export,
+        }
+
+    @property
+    def model(self) -> nn.Module:
+        return self.workbench.now.model
+
+    # looking
+
+    def listed(self, _: messages.List) -> Listed:
+        rows = tuple(tensors.row(named) for named in tensors.tensors(self.model).values())
+        return Listed(rows=rows, digest=tensors.digest(self.model))
+
+    def measure(self, request: messages.Measure) -> Measures:
+        known = tensors.tensors(self.model)
+        found = [(path, known[path]) for path in request.paths if path in known and not known[path].lazy]
+        updates = self._updates
+        return Measures(numbers=tuple((path, views.numbers(n, updates.get(contents.stamp(n.tensor)))) for path, n in found))
+
+    def view(self, request: View) -> Viewed:
+        if request.show == "uses":
+            tensors.sized(self.model, request.path)
+            return passes.uses(self.model, request.path, request.input, self.workbench.paths, self.workbench.seed)
+        return views.view(self.model, request)
+
+    # changing
+
+    def console(self, request: Console) -> Said | Sheet:
+        meaning = evaluate.evaluate(self.model, request.text)
+        line = safe(" ".join(request.text.split()), 80)
+        match meaning:
+            case evaluate.Shown(value, path):
+                return Said(lines=shown.lines(value), path=path)
+            case evaluate.Written(named, data):
+                return self._edit(line, lambda: contents.put(named.tensor, data))
+            case evaluate.Flagged(named, trainable):
+                return self._edit(line, lambda: self._flag(named, trainable))
+            case evaluate.Forgotten(named):
+                return self._edit(line, lambda: contents.put(named.tensor, forget=True))
+            case evaluate.Tied(first, second):
+                return self._tie([first, second])
+            case evaluate.Drawn(named, scheme):
+                rule = messages.Rule(select=named.path, scheme=scheme)
+                return self.initialise(messages.Initialise(rules=(rule,), seed=self.workbench.seed))
+
+    def _edit(self, says: str, act: Callable[[], None], note: str = "", **changed: Any) -> Sheet:
+        self.workbench.states.edit(says, act, note, **changed)
+        return self.workbench.sheet()
+
+    @staticmethod
+    def _flag(named: Named, trainable: bool) -> None:
+        if named.kind != "parameter":
+            raise ParameterError(f"{safe(named.path, 80)} is a {named.kind}; only parameters learn")
+        if trainable and not named.tensor.is_floating_point():
+            raise ParameterError(f"{safe(named.path, 80)} holds whole numbers, which cannot learn")
+        contents.put(named.tensor, trainable=trainable, forget=not trainable)
+
+    def put(self, request: Put) -> Sheet:
+        """One step for all the paths together. Raises ParameterError."""
+        if not request.paths:
+            raise ParameterError("no tensor is chosen")
+        known = tensors.tensors(self.model)
+        chosen = {id(n.tensor): n for n in (tensors.sized(self.model, path) for path in request.paths)}
+        if listed := next((n for n in chosen.values() if "[" in n.name), None):
+            raise ParameterError(f"{safe(listed.path, 80)} stands in a list of its layer; it can be read only")
+        what = safe(request.paths[0], 60) if len(chosen) == 1 else counted(len(chosen), "tensor")
+        words = ", ".join(f"{n:g}" for n in request.numbers)
+        if request.action in NUMBERED and not request.numbers:
+            raise ParameterError(f"{request.action} needs a number")
+        new = [(named, self._new(i, named, request, known)) for i, named in enumerate(chosen.values())]
+
+        def act() -> None:
+            for named, data in new:
+                if request.action in ("freeze", "thaw"):
+                    self._flag(named, request.action == "thaw")
+                elif request.action == "forget":
+                    contents.put(named.tensor, forget=True)
+                else:
+                    contents.put(named.tensor, data)
+
+        says = {"forget": "reset the gradient of", "thaw": "unfreeze", "dtype": f"{safe(request.source, 20)} for"}.get(
+            request.action, request.action
+        )
+        return self._edit(f"{says} {what}" + (f", {words}" if words else ""), act)
+
+    def _new(self, number: int, named: Named, request: Put, known: dict[str, Named]) -> torch.Tensor | None:
+        old = named.tensor.detach()
+        first = request.numbers[0] if request.numbers else math.nan
+        match request.action:
+            case "freeze" | "thaw" | "forget":
+                return None
+            case "fill":
+                return torch.full_like(old, first)
+            case "add":
+                return old + torch.tensor(first).to(old.dtype)
+            case "scale":
+                return (old * first).to(old.dtype)
+            case "clamp":
+                low, high = (None if math.isnan(n) else n for n in (*request.numbers, math.nan, math.nan)[:2])
+                if low is None and high is None:
+                    raise ParameterError("clamp needs a lowest or a highest number")
+                return old.clamp(low, high).to(old.dtype)
+            case "transpose":
+                if old.dim() != 2 or old.shape[0] != old.shape[1]:
+                    raise ParameterError(
+                        f"{safe(named.path, 80)} is {list(old.shape)}; only square matrices can be transposed in place"
+                    )
+                return old.T.contiguous()
+            case "noise":
+                found = measure(old)
+                spread = found.deviation or abs(found.mean or 0.0) or 1.0
+                with same_randomness():
+                    torch.manual_seed(mix(request.seed, INITIAL, number))
+                    return old + (torch.randn(old.shape) * first * spread).to(old.dtype)
+            case "copy":
+                source = known.get(request.source)
+                if source is None or source.lazy:
+                    raise ParameterError(f"there is no tensor {safe(request.source, 80)} to copy from")
+                data = source.tensor.detach()
+                if data.shape != old.shape:
+                    if data.dim() != 2 or data.T.shape != old.shape:
+                        raise ParameterError(
+                            f"{safe(source.path, 60)} is {list(data.shape)}, {safe(named.path, 60)} is {list(old.shape)}"
+                        )
+                    data = data.T
+                return data.to(old.dtype).clone(memory_format=torch.contiguous_format)
+            case "dtype":
+                if request.source not in DTYPES:
+                    raise ParameterError(f"there is no type {safe(request.source, 40)}; there are {', '.join(DTYPES)}")
+                if named.kind == "parameter" and not DTYPES[request.source].is_floating_point:
+                    raise ParameterError("a parameter holds floating point numbers: float64, float32, float16 or bfloat16")
+                return old.to(DTYPES[request.source])
+        raise ParameterError(f"there is no change {safe(request.action, 40)}")
+
+    def initialise(self, request: messages.Initialise) -> Sheet:
+        drawn = initialise.draw(self.model, request.rules, request.seed)
+
+        def act() -> None:
+            for named, scheme, data in drawn:
+                contents.put(named.tensor, data, how=str(scheme))
+
+        rules = "; ".join(f"{rule.select}: {schemes.read(rule.scheme)}" for rule in request.rules)
+        return self._edit(f"draw {safe(rules, 100)}", act, f"{counted(len(drawn), 'tensor')} drawn with seed {request.seed}")
+
+    def preview(self, request: messages.Preview) -> Previewed:
+        drawn = initialise.draw(self.model, request.rules, request.seed)
+        shown_ = tuple(self._previewed(*one) for one in drawn[:PREVIEWED])
+        if not request.input.shape and not request.input.data:
+            return Previewed(tensors=shown_, why="the depth needs an input; give the network one (i in area 2)")
+        new = {named.path: data for named, _, data in drawn}
+
+        def change(twin: nn.Module) -> None:
+            for path, named in tensors.tensors(twin).items():
+                if path in new:
+                    contents.put(named.tensor, new[path])
+
+        try:
+            batch = passes.batch_of(self.model, request.input, BATCH, self.workbench.paths)
+            return Previewed(tensors=shown_, depth=tuple(passes.depth(self.model, batch, change)))
+        except Exception as error:
+            return Previewed(tensors=shown_, why=str(error))
+
+    def _previewed(self, named: Named, scheme: schemes.Scheme, data: torch.Tensor) -> Drawn:
+        found = measure(data)
+        expected = views.theory(named, str(scheme))
+        low, high = found.low or 0.0, found.high or 0.0
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        width = (high - low) / views.BINS
+        edges = [low + i * width for i in range(views.BINS + 1)]
+        edges[-1] += width * 1e-9
+        return Drawn(
+            path=named.path,
+            scheme=str(scheme),
+            mean=found.mean or 0.0,
+            deviation=found.deviation or 0.0,
+            expected_mean=expected.mean if expected else None,
+            expected_deviation=expected.deviation if expected else None,
+            bins=histogram(data, low, high, views.BINS),
+            theory=tuple(expected.share(a, b) for a, b in zip(edges, edges[1:], strict=False)) if expected else (),
+            low=low,
+            high=high,
+        )
+
+    def tie(self, request: messages.Tie) -> Sheet:
+        found = [tensors.sized(self.model, path) for path in dict.fromkeys(request.paths)]
+        return self._untie(found) if request.apart else self._tie(found)
+
+    def _tie(self, found: list[Named]) -> Sheet:
+        first, *others = found
+        for one in found:
+            if one.kind != "parameter":
+                raise ParameterError(f"{safe(one.path, 80)} is a {one.kind}; only parameters can be tied")
+            if one.tensor.shape != first.tensor.shape or one.tensor.dtype != first.tensor.dtype:
+                raise ParameterError(
+                    f"{safe(first.path, 60)} is {list(first.tensor.shape)}, {safe(one.path, 60)} is {list(one.tensor.shape)}; "
+                    "only parameters of one shape can be tied"
+                )
+        if not others or all(one.tensor is first.tensor for one in others):
+            raise ParameterError(
+                "mark two or more parameters with space; they are one already"
+                if others
+                else "mark another parameter with space first"
+            )
+        return self.workbench.tied(first, [one for one in others if one.tensor is not first.tensor])
+
+    def _untie(self, found: list[Named]) -> Sheet:
+        return self.workbench.untied(found)
+
+    # training
+
+    def train(self, request: messages.Train) -> Sheet:
+        state = self.workbench.now
+        done = passes.train(self.model, request, state.training, self.workbench.paths, self.workbench.seed)
+        mine, theirs = tensors.tensors(self.model), tensors.tensors(done.twin)
+        before = {path: named.tensor.detach() for path, named in mine.items()}
+
+        def act() -> None:
+            for path, named in mine.items():
+                if named.alias_of:
+                    continue
+                other = theirs[path].tensor
+                gradient = other.grad if named.kind == "parameter" else None
+                changed = request.steps > 0 or named.kind != "parameter"
+                if gradient is None and (not changed or _equal(before[path], other)):
+                    continue
+                same = _equal(before[path], other)
+                contents.put(named.tensor, None if same else other.detach(), gradient=gradient)
+
+        if request.steps:
+            moved = f"{counted(request.steps, 'step')} of {request.optimizer}"
+            losses = f"loss {done.losses[0]:.4g}" + (f" to {done.losses[-1]:.4g}" if len(done.losses) > 1 else "")
+            note = f"{moved}: {losses}, {done.goal}"
+        else:
+            moved, note = "one batch, no update", f"gradients of one batch: loss {done.losses[0]:.4g}, {done.goal}"
+        as_drawn = not request.steps and all(_equal(before[path], other.tensor) for path, other in theirs.items())
+        sheet = self._edit(moved, act, note, training=done.training, drawn=state.drawn if as_drawn else None)
+        for path, named in mine.items():
+            if request.steps and named.kind == "parameter":
+                norm = float(before[path].double().norm())
+                change = float((named.tensor.detach().double() - before[path].double()).norm())
+                self._updates[contents.stamp(named.tensor)] = change / norm if norm else math.inf if change else 0.0
+        return sheet
+
+    def export(self, request: messages.Export) -> Exported:
+        file = Path(request.file)
+        data = weights.packed(self.model, self.workbench.now.text)
+        weights.write(file, data)
+        return Exported(file=request.file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Bit for bit, nan too."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return tensors.same_bytes(one, other)
