@@ -30,7 +30,7 @@ from mlptui.core.bench import (
     Refused,
     Sheet,
 )
-from mlptui.engine.bench import weights
+from mlptui.engine import weights
 from mlptui.engine.bench import workbench as module
 from mlptui.engine.bench.states import STEPS, State, States
 from mlptui.engine.bench.workbench import Workbench

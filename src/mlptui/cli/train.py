@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="say nothing until the run ends; return its exit code")
     parser.add_argument("--dry-run", action="store_true", help="print the recipe and start nothing")
     parser.add_argument("--json", action="store_true", help="machine-readable, one document a line")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="begin with these weights (safetensors) instead of drawn ones"
+    )
     add_knobs(parser)
     parser.set_defaults(act=_train)
 
@@ -85,7 +88,10 @@ def _train(options: argparse.Namespace) -> int:
     for warning in (storage_warning(places), trainer.logout_warning()):
         if warning:
             output.narrate(warning)
-    run, pid = begin.begin(places, recipe, environment(recipe.device))
+    weights = options.weights
+    if weights is None and options.recipe and recipe.weights:  # the recipe of a run, whose weights lie beside it
+        weights = options.recipe.parent / "initial.safetensors"
+    run, pid = begin.begin(places, recipe, environment(recipe.device), weights)
     try:
         trainer.wait_until_ready(run, pid)
     except KeyboardInterrupt:

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from mlptui.core.parameters import messages as parameters
-from mlptui.core.wire import Input as Input
-from mlptui.core.wire import Place as Place
+from mlptui.core.wire import Input as Input  # noqa: PLC0414
+from mlptui.core.wire import Place as Place  # noqa: PLC0414
 from mlptui.core.wire import Value
 
 MAX_LINE = 1 << 28  # bytes of one message

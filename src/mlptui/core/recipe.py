@@ -110,6 +110,11 @@ class Recipe(Part):
     architecture: str = knob(
         fitting((1, 28, 28), 10)["architecture"], "architecture", "layers in PyTorch's own words", "--architecture"
     )
+    weights: str = Field(
+        default="",
+        description="checksum of the weights to begin with, which lie beside the recipe; empty: drawn from the seed",
+        pattern="^([0-9a-f]{64})?$",
+    )
     loss: Literal["cross-entropy", "mse"] = knob(
         "cross-entropy", "loss", "cross-entropy for classes, mse for numbers", "--loss"
     )

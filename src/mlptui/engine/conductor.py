@@ -12,7 +12,7 @@ from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
 from mlptui.datasets.augment import Augmentation
 from mlptui.devices.cpu import CpuReader
-from mlptui.engine import batches, build, codec, device, divergence, matmul, objective, optimisers, prepare
+from mlptui.engine import batches, build, codec, device, divergence, matmul, objective, optimisers, prepare, weights
 from mlptui.engine.augment import Augmenter
 from mlptui.engine.keeper import Keeper
 from mlptui.engine.loading import Loading
@@ -76,6 +76,8 @@ class Conductor:
         model = build.build(tree, kept=self.recorder.run.source)
         first = torch.from_numpy(splits.train.inputs[splits.train.chosen[:2]])
         build.probe(model, normalise(first), facts.outputs, "a number to predict" if facts.regression else "")
+        if recipe.weights:
+            weights.begin_with(model, self.recorder.run.weights_file, recipe.weights)
         model.to(self.device)
 
         def make(part: batches.Samples, augment: Augmenter | None = None) -> batches.Batches:

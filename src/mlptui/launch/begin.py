@@ -1,5 +1,6 @@
 """Begin a new run, or go on with a dead one."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
 MAX_SOURCE = 4 << 20  # bytes of a Python file
+MAX_WEIGHTS = 64 << 30
 
 
 def default_name(recipe: Recipe) -> str:
@@ -23,25 +25,37 @@ def default_name(recipe: Recipe) -> str:
     return f"{recipe.data.name}-{label(parse(recipe.architecture)).split(',')[0].split()[0].lower()}"
 
 
-def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str]) -> tuple[Run, int]:
+def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str], weights: Path | None = None) -> tuple[Run, int]:
     """Make the run's directory and start its trainer; returns both at once, without waiting for it.
 
-    `recipe` must be settled (data set named). Raises StorageError or RunError with one sentence.
+    `recipe` must be settled (data set named); `weights` is a safetensors file to begin with, of which the run keeps a copy.
+    Raises StorageError or RunError with one sentence.
     """
     tree = parse(recipe.architecture)
-    run = rundir.create(paths, recipe, recipe.name or default_name(recipe), label(tree), sources=_sources(tree))
+    first = _read(weights, MAX_WEIGHTS) if weights else b""
+    if recipe.weights and weights and hashlib.sha256(first).hexdigest() != recipe.weights:
+        raise RunError(f"{safe(str(weights), 300)} is not the file of weights that the recipe names")
+    if recipe.weights and not weights:
+        raise RunError("the recipe begins with weights that are not here; name their file with --weights")
+    recipe = recipe.model_copy(update={"weights": hashlib.sha256(first).hexdigest() if weights else ""})
+    name = recipe.name or default_name(recipe)
+    run = rundir.create(paths, recipe, name, label(tree), sources=_sources(tree), weights=first)
     return run, trainer.start(run, environment)
+
+
+def _read(file: Path, most: int) -> bytes:
+    try:
+        return atomic.read_regular(file, most)
+    except (OSError, StorageError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        raise RunError(f"{safe(str(file), 300)} cannot be read: {reason}") from None
 
 
 def _sources(tree: Layer) -> dict[str, bytes]:
     """The person's own files that a network is from: the run keeps copies, so that it goes on as it began."""
     found = {}
     for file in references.files(tree):
-        try:
-            found[references.kept_name(file)] = atomic.read_regular(Path(references.absolute(file)), MAX_SOURCE)
-        except (OSError, StorageError) as error:
-            reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
-            raise RunError(f"{safe(file, 300)} cannot be read: {reason}") from None
+        found[references.kept_name(file)] = _read(Path(references.absolute(file)), MAX_SOURCE)
     return found
 
 

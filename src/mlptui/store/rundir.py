@@ -61,6 +61,11 @@ class Run:
         return self.folder / "source"
 
     @property
+    def weights_file(self) -> Path:
+        """What the run begins with, if that is not drawn from its seed."""
+        return self.folder / "initial.safetensors"
+
+    @property
     def log_file(self) -> Path:
         return self.folder / "logs" / "rank-0.log"
 
@@ -95,11 +100,17 @@ class Run:
 
 
 def create(
-    paths: Paths, recipe: Recipe, name: str, model: str, now: float | None = None, sources: dict[str, bytes] | None = None
+    paths: Paths,
+    recipe: Recipe,
+    name: str,
+    model: str,
+    now: float | None = None,
+    sources: dict[str, bytes] | None = None,
+    weights: bytes = b"",
 ) -> Run:
     """A new run's directory with its recipe and first state; it appears whole and durable by one rename.
 
-    `sources` are the person's own files that make the network, by the name that each gets.
+    `sources` are the person's own files that make the network, by the name that each gets; `weights` what it begins with.
 
     Raises StorageError with a sentence.
     """
@@ -121,6 +132,8 @@ def create(
             for file, content in sources.items():
                 atomic.write_new(made.source / file, content)
             atomic.fsync_folder(made.source)
+        if weights:
+            atomic.write_new(made.weights_file, weights)
         states.write(made.state_file, first)
         atomic.fsync_folder(made.folder)
         os.rename(made.folder, run.folder)

@@ -7,18 +7,23 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from textual.app import App, SystemCommand
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
+from mlptui.core.bench import Answer, Refused
 from mlptui.core.errors import MlptuiError
+from mlptui.core.parameters.messages import Export, Exported
+from mlptui.core.recipe import Recipe
 from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
 from mlptui.launch import begin, process, trainer
-from mlptui.store import choices, rundir
+from mlptui.launch.bench import folder_of
+from mlptui.store import atomic, choices, rundir
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -315,14 +320,33 @@ class MlptuiApp(App[int]):
         self.train_screen.watch_run(message.run)
 
     def on_start_asked(self, message: StartAsked) -> None:
-        recipe = message.recipe
+        """Weights that a person set on the bench are what the run begins with; others are drawn from its seed anyway."""
+        recipe, present = message.recipe, self.workbench.present
+        if present is None or present.drawn is not None or present.text.strip() != recipe.architecture.strip():
+            self._start(recipe, None)
+            return
+        self._tell("taking the weights from the bench ...")
+
+        def exported(answer: Answer) -> None:
+            if isinstance(answer, Exported):
+                self._start(recipe, Path(answer.file))
+            elif isinstance(answer, Refused):
+                self._tell(f"not started, as the bench does not give its weights: {answer.message}", bad=True)
+
+        self.workbench.ask(Export(file=str(folder_of(self.paths, os.getpid()) / "begin.safetensors")), exported)
+
+    def _start(self, recipe: Recipe, weights: Path | None) -> None:
         self._tell("starting the trainer ...")
 
         def start() -> Started:
             from mlptui.datasets.settle import settle
 
             settled = settle(self.paths, recipe)
-            run, pid = begin.begin(self.paths, settled, environment(settled.device))
+            try:
+                run, pid = begin.begin(self.paths, settled, environment(settled.device), weights)
+            finally:
+                if weights:
+                    atomic.unlink_quietly(weights)
             return Started(run, pid, trainer.logout_warning())
 
         if not self.background["launch"].submit(start, self._started):

@@ -24,6 +24,7 @@ from mlptui.core.bench import (
     Request,
     Sheet,
 )
+from mlptui.core.parameters.messages import List, Measure, Preview, View
 from mlptui.core.text import safe
 from mlptui.launch.bench import BenchError, BenchProcess, sweep
 from mlptui.store.paths import Paths
@@ -35,7 +36,7 @@ GRACE = 2.0  # seconds that a cancelled request has to give way before the bench
 REOPEN = "reopen"
 ASKED_FOR = "as you asked"
 READY = "ready"
-LOOKS = (Probe, Look, Flow, Check, Compare)
+LOOKS = (Probe, Look, Flow, Check, Compare, List, Measure, View, Preview)
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
 Done = Callable[[Answer], None]

@@ -13,7 +13,7 @@ from mlptui.core.bench import Answer, Sheet
 from mlptui.core.parameters import messages, schemes
 from mlptui.core.parameters.messages import Console, Drawn, Exported, Listed, Measures, Previewed, Put, Said, View, Viewed
 from mlptui.core.text import counted, safe
-from mlptui.engine.bench import weights
+from mlptui.engine import weights
 from mlptui.engine.inspect.copies import same_randomness
 from mlptui.engine.parameters import contents, evaluate, initialise, passes, shown, tensors, views
 from mlptui.engine.parameters.errors import ParameterError

@@ -87,7 +87,7 @@ class Bench:
 
         from mlptui.core.bench import REQUESTS, Answer, Refused, Sheet
         from mlptui.devices.cpu import usable_threads
-        from mlptui.engine.bench import weights
+        from mlptui.engine import weights
         from mlptui.engine.bench.workbench import Workbench
         from mlptui.store import paths
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from mlptui.core.text import counted
+from mlptui.core.text import counted, safe
+from mlptui.engine.build import BuildError
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.store import atomic
@@ -85,6 +86,43 @@ def load(model: nn.Module, file: Path, text: str) -> str:
     except Exception as error:
         why = "" if isinstance(error, FileNotFoundError) else f": {one_line(error)}"
         return f"weights drawn anew{why}"
+
+
+def begin_with(model: nn.Module, file: Path, sha256: str) -> None:
+    """Put exactly the tensors of a file into the network, bit for bit, and freeze what the file says is frozen.
+
+    Raises BuildError for a file that is not the one meant, or that is of another network.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BuildError(f"the weights to begin with cannot be read: {atomic.reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise BuildError("the file of the weights to begin with is damaged: its SHA-256 is not that of the recipe")
+    take(model, data)
+
+
+def take(model: nn.Module, data: bytes) -> None:
+    """As `begin_with`, from the bytes of a safetensors file. Raises BuildError."""
+    try:
+        given = safetensors.torch.load(data)
+        about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        frozen = json.loads(about.get(FROZEN, "null"))
+    except Exception as error:
+        raise BuildError(f"these are no weights in safetensors: {one_line(error)}") from None
+    own = _tensors(model)
+    for words, names in (("lacks", own.keys() - given.keys()), ("has, and the network has not,", given.keys() - own.keys())):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise BuildError(f"the file of weights {words} {safe(min(names), 80)}{more}")
+    for name, tensor in own.items():
+        if tensor.shape != given[name].shape:
+            shapes = f"{list(given[name].shape)} in the file, {list(tensor.shape)} in the network"
+            raise BuildError(f"{safe(name, 80)} is {shapes}")
+    for name, tensor in own.items():
+        tensor.data = given[name]
+    if frozen is not None:
+        freeze(model, frozen)
 
 
 def freeze(model: nn.Module, names: list[str]) -> None:
