@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from textual.app import App, SystemCommand
 from textual.filter import Monochrome, NoColor
@@ -30,7 +30,7 @@ from mlptui.store.rundir import Run
 from mlptui.store.settings import Settings
 from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
-from mlptui.tui.desk import Desk
+from mlptui.tui.desk import Desk, Host, while_running
 from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
     DataChosen,
@@ -53,6 +53,7 @@ from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.planned import FilesScreen, ParamsScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
+from mlptui.tui.session import Session
 from mlptui.tui.workbench import Workbench
 
 NETWORK = "network"  # what the last network is remembered by
@@ -118,10 +119,12 @@ class MlptuiApp(App[int]):
         self.train_screen = TrainScreen(self.form)
         self.runs_screen = RunsScreen(paths)
         self.install_screen(DataScreen(self.form, self._form_changed), "data")
-        self.model_screen = ModelScreen(self.form)
+        self.session = Session(cast(Host, self), self.form, self._network_changed)
         self.workbench = Workbench(
-            paths, self._bench_changed, lambda sentence: self._tell(sentence, bad=True), self.model_screen.reopened
+            paths, self._bench_changed, lambda sentence: self._tell(sentence, bad=True), self.session.reopened
         )
+        self.model_screen = ModelScreen(self.form, self.session)
+        self.session.showers.append(self.model_screen)
         self.install_screen(self.model_screen, "model")
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
@@ -158,12 +161,12 @@ class MlptuiApp(App[int]):
         self.theme = self.preferences.theme if self.preferences.theme in self.available_themes else DEFAULT_THEME
         self._started_up = True
         self.set_keymap(self.desk.keymap)
-        self.set_interval(1.0, self._look_around)
+        self.set_interval(1.0, while_running(self, self._look_around))
         if (
             not self.is_headless
         ):  # what is there after the start stays; a collector that looks through it costs 100 ms of a key
             self.set_timer(SETTLED, gc.freeze)
-        self.set_interval(LOAD_INTERVAL, self._read_load)
+        self.set_interval(LOAD_INTERVAL, while_running(self, self._read_load))
         if self.preferences.bench == preferences.LAUNCH and not self.is_headless:
             self.workbench.start()
         self._find_live_runs()
@@ -193,7 +196,7 @@ class MlptuiApp(App[int]):
         if self._notice_timer:
             self._notice_timer.stop()
         self.desk.tell(notice, bad)
-        self._notice_timer = self.set_timer(NOTICE_SECONDS, lambda: self.desk.tell(""))
+        self._notice_timer = self.set_timer(NOTICE_SECONDS, while_running(self, lambda: self.desk.tell("")))
 
     def _bench_changed(self) -> None:
         """The workbench line's right end: what the bench does, and for how long where that is long."""
@@ -305,6 +308,9 @@ class MlptuiApp(App[int]):
         self.train_screen.form.check()
         for canvas in self.screen.query("CatalogCanvas") if self.screen_stack else ():
             canvas.redraw()  # type: ignore[attr-defined]
+
+    def _network_changed(self, text: str) -> None:
+        self.post_message(NetworkChosen(text))
 
     def on_device_chosen(self, message: DeviceChosen) -> None:
         self.train_screen.form.use_device(message.device)

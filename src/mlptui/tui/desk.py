@@ -56,3 +56,13 @@ class Host(Protocol):
 
 def host(widget: Any) -> Host:
     return cast(Host, widget.app)
+
+
+def while_running(widget: Any, act: Callable[[], Any]) -> Callable[[], None]:
+    """For timers, which still fire when the viewer ends and its widgets are gone."""
+
+    def tick() -> None:
+        if widget.app.is_running:
+            act()
+
+    return tick

@@ -50,7 +50,7 @@ class Span:
 class Index:
     """`[0]`, `["block 1"]`, `[0, 1:3]`, `[..., None]`."""
 
-    items: tuple["int | str | Span | None | tuple[int, ...]", ...]  # None: a new axis; "..." is the string of three dots
+    items: tuple["int | str | Span | tuple[int, ...] | None", ...]  # None: a new axis; "..." is the string of three dots
     single: bool = True
 
 
@@ -332,7 +332,7 @@ class _Reader:
             _refuse(node, "these are too many indices")
         return Index(tuple(self._item(item) for item in items), not several)
 
-    def _item(self, node: ast.expr) -> "int | str | Span | None | tuple[int, ...]":
+    def _item(self, node: ast.expr) -> "int | str | Span | tuple[int, ...] | None":
         match node:
             case ast.Slice(lower=lower, upper=upper, step=step):
                 bounds = [None if part is None else self._whole(part) for part in (lower, upper, step)]

@@ -137,10 +137,10 @@ def _called(name: str, arguments: str) -> Scheme:
         )
     declared = SCHEMES[name]
     given: dict[str, float | str] = {}
-    for i, (key, value) in enumerate(_values(arguments)):
-        if not key and i >= len(declared):
+    for i, (named, value) in enumerate(_values(arguments)):
+        if not named and i >= len(declared):
             raise SchemeError(f"{name} takes at most {len(declared)} numbers")
-        key = key or list(declared)[i]
+        key = named or list(declared)[i]
         if key not in declared:
             raise SchemeError(f"{name} has no {short(key)!r}; it takes {', '.join(declared) or 'nothing'}")
         if key in given:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +229,7 @@ class Parameters:
             expected_mean=expected.mean if expected else None,
             expected_deviation=expected.deviation if expected else None,
             bins=histogram(data, low, high, views.BINS),
-            theory=tuple(expected.share(a, b) for a, b in zip(edges, edges[1:], strict=False)) if expected else (),
+            theory=tuple(expected.share(a, b) for a, b in pairwise(edges)) if expected else (),
             low=low,
             high=high,
         )

@@ -32,7 +32,7 @@ class State:
     note: str = ""
     watched: tuple[tuple[str, int], ...] = ()
     drawn: int | None = None
-    training: Training = Training()
+    training: Training = field(default_factory=Training)
     held: tuple[Held, ...] = ()
     cost: int = 0  # bytes that are kept for this state alone
 

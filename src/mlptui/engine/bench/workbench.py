@@ -22,8 +22,7 @@ from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
 from mlptui.core.parameters.console import ConsoleError
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
-from mlptui.engine import foreign
-from mlptui.engine import weights
+from mlptui.engine import foreign, weights
 from mlptui.engine.bench.parameters import Parameters
 from mlptui.engine.bench.states import State, States
 from mlptui.engine.build import build, check_fits

@@ -437,7 +437,7 @@ class Part:
 
 
 def _torch_index(link: Index) -> Any:
-    def item(one: int | str | Span | None | tuple[int, ...]) -> Any:
+    def item(one: int | str | Span | tuple[int, ...] | None) -> Any:
         if isinstance(one, Span):
             return slice(one.start, one.stop, one.step)
         if isinstance(one, tuple):

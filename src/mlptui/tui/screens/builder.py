@@ -40,7 +40,7 @@ class Builder:
         """One step at the present place, as it is when the step is made."""
         state = self.screen.state
         if state.sheet is not None:
-            self.screen.step(lambda: Change(action=action, place=state.place, text=text, to=to))
+            self.screen.session.step(lambda: Change(action=action, place=state.place, text=text, to=to))
 
     def delete(self) -> None:
         self.change("delete")
@@ -70,13 +70,13 @@ class Builder:
         sheet = self.screen.state.sheet
         if sheet and sheet.undo:
             self.screen.say(f"undone: {sheet.undo}")
-        self.screen.step(lambda: bench.History(by=-1))
+        self.screen.session.step(lambda: bench.History(by=-1))
 
     def redo(self) -> None:
-        self.screen.step(lambda: bench.History(by=1))
+        self.screen.session.step(lambda: bench.History(by=1))
 
     def materialise(self) -> None:
-        self.screen.step(lambda: bench.Materialise(input=self.screen.input()))
+        self.screen.session.step(lambda: bench.Materialise(input=self.screen.input()))
 
     def mark(self) -> None:
         self.screen.state.marked = None if self.screen.state.marked == self.screen.state.place else self.screen.state.place
@@ -109,7 +109,7 @@ class Builder:
             return
         step = steps[0]
         self.screen.say(step.says)
-        self.screen.step(lambda: step.change)
+        self.screen.session.step(lambda: step.change)
 
     def add(self, inside: bool = False) -> None:
         def chosen(value: str | None) -> None:
@@ -181,15 +181,15 @@ class Builder:
         )
 
     def edit(self) -> None:
-        self._write(self.screen.state.sheet.text if self.screen.state.sheet else self.screen.opened)
+        self._write(self.screen.state.sheet.text if self.screen.state.sheet else self.screen.session.opened)
 
     def _write(self, text: str, why: str = "") -> None:
         """The editor; a text that the bench refuses comes back with the reason."""
 
         def given(typed: str | None) -> None:
-            if typed and typed != self.screen.opened:
+            if typed and typed != self.screen.session.opened:
                 whole = references.resolved(typed, parsed(typed))
-                self.screen.open(whole, keep=True, failed=lambda refused: self._write(typed, refused.message))
+                self.screen.session.open(whole, keep=True, failed=lambda refused: self._write(typed, refused.message))
 
         self.screen.app.push_screen(EditScreen(text, why), given)
 
@@ -212,9 +212,9 @@ class Builder:
         elif self.screen.state.borrowed:
             self.screen.state.typed, self.screen.state.borrowed = None, False
         if network is not None:
-            self.screen.open(network.text)
+            self.screen.session.open(network.text)
             return
-        self.screen.open(references.resolved(value, parsed(value)))
+        self.screen.session.open(references.resolved(value, parsed(value)))
 
     def networks(self, title: str) -> ChoiceScreen:
         """Networks by name; torchvision's names come from the bench when they are asked for."""

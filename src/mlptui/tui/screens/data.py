@@ -12,7 +12,7 @@ from mlptui.core.errors import MlptuiError
 from mlptui.launch import data as launch
 from mlptui.store import rundir
 from mlptui.tui import keys, set_view
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import DataUseAsked, Noticed, SetRemoved, SetsFound
@@ -82,7 +82,7 @@ class DataScreen(AreaScreen):
         super().on_mount()
         self.catalog.focus()
         self.reload()
-        self.set_interval(INTERVAL, self._tick)
+        self.set_interval(INTERVAL, while_running(self, self._tick))
 
     def on_screen_resume(self, event: object) -> None:
         super().on_screen_resume(event)

@@ -7,7 +7,7 @@ from textual.widget import Widget
 from mlptui.core.text import size
 from mlptui.devices import cpu, gpu
 from mlptui.tui import keys
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import DeviceChosen
 from mlptui.tui.render import devices
@@ -104,7 +104,7 @@ class DevicesScreen(AreaScreen):
         super().on_mount()
         self.query_one(DevicesCanvas).focus()
         self._read()
-        self.set_interval(INTERVAL, self._tick)
+        self.set_interval(INTERVAL, while_running(self, self._tick))
 
     def _tick(self) -> None:
         if self.is_current:

@@ -1,7 +1,6 @@
 """Area 2: the network on the bench as a tree, with what can be said of each layer, and the builder's keys."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -12,22 +11,21 @@ from mlptui.core import bench
 from mlptui.core.architecture.place import dotted
 from mlptui.core.architecture.tree import CONTAINERS
 from mlptui.core.bench import Answer, Refused, Sheet
-from mlptui.core.recipe import parsed
 from mlptui.tui import keys
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import NetworkChosen, Noticed
+from mlptui.tui.messages import Noticed
 from mlptui.tui.model_state import ModelState, input_of
 from mlptui.tui.render import model
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.builder import Builder
+from mlptui.tui.session import Session
 from mlptui.tui.widgets.network import Asked, PaneCanvas, PlaceChanged, TreeCanvas
 
 WIDE, NARROW = 120, 70  # cells from which on both panels have room, and below which only one has
 READING, BESIDE = 47, 32  # cells of the panel beside the tree, in between
 MEASURE_AFTER = 0.4  # seconds that the cursor rests on a layer before its pass is timed
-STEPS_AHEAD = 20  # changes that may wait for the one before, as keys repeat faster than networks are built
 WATCH = 1.0  # seconds between looks at a person's own file
 ASKED = {"in": "in_", "open": "open_other"}  # actions whose names mean something else already
 
@@ -40,15 +38,12 @@ class ModelScreen(AreaScreen):
     )
     CSS = "ModelScreen Horizontal { height: 1fr; }"
 
-    def __init__(self, form: FormState) -> None:
+    def __init__(self, form: FormState, session: Session) -> None:
         super().__init__()
-        self.form = form
+        self.form, self.session = form, session
         self.state = ModelState()
         self.builder = Builder(self)
-        self.opened = ""  # the text that the bench was last given
-        self._seen = ""  # the form's text when this screen last looked
         self._asked_input: bench.Input | None = None
-        self._steps: deque[Callable[[], bench.Request]] = deque()
         self._read: dict[str, int] = {}  # own files and their times as they were read last
 
     def body(self) -> Iterable[Widget]:
@@ -76,7 +71,7 @@ class ModelScreen(AreaScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.network.focus()
-        self.set_interval(WATCH, self._watch)
+        self.set_interval(WATCH, while_running(self, self._watch))
         self.sync()
 
     def on_screen_resume(self, event: object) -> None:
@@ -107,49 +102,12 @@ class ModelScreen(AreaScreen):
 
     def sync(self) -> None:
         """The form's network on the bench, and the data set's shape as its input."""
-        text = self.form.text("architecture")
-        if text != self._seen:
-            self._seen = text
-            if text != self.opened:
-                self.open(text, chosen=True)
-        elif self.state.sheet is not None and self._asked_input != self.input():
+        if not self.session.sync() and self.state.sheet is not None and self._asked_input != self.input():
             self.probe()
 
     def input(self) -> bench.Input:
         data = self.form.text("data.name")
         return input_of(self.state, self.form.data.shape, data if data in self.form.data_sets else "")
-
-    def open(
-        self, text: str, keep: bool = False, chosen: bool = False, failed: Callable[[Refused], None] | None = None
-    ) -> None:
-        """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused."""
-        before, self.opened = self.opened, text
-        seed = int(self.form.text("seed")) if self.form.text("seed").isdecimal() else 0
-
-        def done(answer: Answer) -> None:
-            if isinstance(answer, Sheet):
-                self._show(answer, tell=not chosen)
-            elif isinstance(answer, Refused):
-                self.opened = before if not chosen else text
-                self.refused(answer)
-                if failed and not answer.cancelled:
-                    failed(answer)
-                present = self.form.text("architecture")
-                if self.state.sheet is None and text != present:  # it came before the first one was there
-                    self.open(present, chosen=True)
-
-        self.ask(bench.Open(text=text, seed=seed, keep=keep), done, "open")
-
-    def reopened(self, sheet: Sheet) -> None:
-        """A new bench has the network again. What ended the one before by running it is not run again by itself."""
-        if not self.query(PaneCanvas):
-            return
-        self._show(sheet, tell=False, probe=not host(self).workbench.ended_by_look)
-        if host(self).workbench.ended_by_look:
-            why = "not run again by itself, because running it ended the bench; i runs it"
-            self.state.shapes = bench.Shapes(input=self.input(), why=why)
-            self.state.report, self.state.flow = bench.Report(why=why), bench.FlowSheet(what=why)
-            self.pane.redraw()
 
     def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
         def here(answer: Answer) -> None:
@@ -159,6 +117,8 @@ class ModelScreen(AreaScreen):
         host(self).workbench.ask(request, here, group)
 
     def refused(self, answer: Refused) -> None:
+        if not self.query(PaneCanvas):
+            return
         if answer.cancelled:
             self.say("cancelled")
             return
@@ -175,9 +135,11 @@ class ModelScreen(AreaScreen):
             )
             self.network.redraw()
 
-    def _show(self, sheet: Sheet, tell: bool = True, probe: bool = True) -> None:
+    def shows(self, sheet: Sheet, run: bool) -> None:
+        """The network is another one, or changed. What ended the bench by running is not run again by itself."""
         self.state.show(sheet)
-        self.opened = sheet.text
+        if not self.query(PaneCanvas):
+            return
         self.pane.notes = [f"it printed: {line}" for line in sheet.output[-3:]]
         if len(sheet.rows) == 1 and sheet.rows[0].layer in CONTAINERS:
             self.pane.notes.append("it is empty: a adds the first layer, o opens another network")
@@ -185,43 +147,15 @@ class ModelScreen(AreaScreen):
             host(self).desk.tell("")
         self.network.follow()
         self.pane.redraw()
-        if tell:
-            self._seen = sheet.text
-            self._tell_form(sheet.text)
-        if probe:
+        if run and self.is_current:
             self.probe()
-
-    def _tell_form(self, text: str) -> None:
-        """The form parses the text too; of a large network that is better done in another thread first."""
-
-        def done(_: object, error: Exception | None) -> None:
-            if text == self.opened:
-                self.post_message(NetworkChosen(text))
-
-        if not host(self).background["network"].submit(lambda: parsed(text), done):
-            self.post_message(NetworkChosen(text))
-
-    def step(self, make: Callable[[], bench.Request]) -> None:
-        """A change of the network; made only when the one before is done, because it is meant for what that leaves."""
-        if len(self._steps) < STEPS_AHEAD:
-            self._steps.append(make)
-        if len(self._steps) == 1:
-            self.ask(make(), self._stepped)
-
-    def _stepped(self, answer: Answer) -> None:
-        self.changed(answer)
-        self._steps.popleft()
-        if isinstance(answer, Refused):
-            self._steps.clear()
-        if self._steps:
-            self.ask(self._steps[0](), self._stepped)
-
-    def changed(self, answer: Answer) -> None:
-        """After a step of the builder, undo or redo."""
-        if isinstance(answer, Sheet):
-            self._show(answer)
-        elif isinstance(answer, Refused):
-            self.refused(answer)
+        elif run:
+            self._asked_input = None  # when this screen is seen again
+        else:
+            why = "not run again by itself, because running it ended the bench; i runs it"
+            self.state.shapes = bench.Shapes(input=self.input(), why=why)
+            self.state.report, self.state.flow = bench.Report(why=why), bench.FlowSheet(what=why)
+            self.pane.redraw()
 
     def probe(self) -> None:
         self._asked_input = self.input()
@@ -281,7 +215,7 @@ class ModelScreen(AreaScreen):
             if self.state.place == place and self.state.sheet is sheet and passed and passed.calls and self.is_current:
                 self.ask(bench.Look(place=place, input=self.input(), measure=True), self._looked, "look")
 
-        self.set_timer(MEASURE_AFTER, measure)
+        self.set_timer(MEASURE_AFTER, while_running(self, measure))
 
     def _flowed(self, answer: Answer) -> None:
         if isinstance(answer, bench.FlowSheet):
@@ -336,7 +270,7 @@ class ModelScreen(AreaScreen):
             if file and self.state.sheet is sheet:
                 self._read[file] = now  # also where reading fails: it is tried again when it is saved again
                 self.say(f"{file} was saved; it is read again")
-                self.open(sheet.text, keep=True)
+                self.session.open(sheet.text, keep=True)
 
         host(self).background["open"].submit(changed, done)
 

@@ -16,7 +16,7 @@ from mlptui.store import rundir
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed, RunChosen
 from mlptui.tui.render import runs
@@ -245,7 +245,7 @@ class RunsScreen(AreaScreen):
         super().on_mount()
         self.canvas.focus()
         self.reload()
-        self.set_interval(INTERVAL, self._tick)
+        self.set_interval(INTERVAL, while_running(self, self._tick))
 
     def on_screen_resume(self, event: object) -> None:
         super().on_screen_resume(event)

@@ -9,7 +9,7 @@ from mlptui.core.errors import MlptuiError
 from mlptui.store.follow import Follower, Update
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed
@@ -66,7 +66,7 @@ class TrainScreen(AreaScreen):
         self.live.display = False
         super().on_mount()
         self.form.focus()
-        self.set_interval(INTERVAL, self._tick)
+        self.set_interval(INTERVAL, while_running(self, self._tick))
 
     def watch_run(self, run: Run) -> None:
         """Show the live view of a run."""
