@@ -50,7 +50,8 @@ from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
 from mlptui.tui.screens.modal import HelpScreen
 from mlptui.tui.screens.model import ModelScreen
-from mlptui.tui.screens.planned import FilesScreen, ParamsScreen
+from mlptui.tui.screens.parameters import ParamsScreen
+from mlptui.tui.screens.planned import FilesScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
@@ -81,7 +82,7 @@ class MlptuiApp(App[int]):
     MODES: ClassVar[dict[str, Any]] = {
         "data": "data",
         "model": "model",
-        "params": ParamsScreen,
+        "params": "params",
         "train": "train",
         "runs": "runs",
         "files": FilesScreen,
@@ -124,7 +125,9 @@ class MlptuiApp(App[int]):
             paths, self._bench_changed, lambda sentence: self._tell(sentence, bad=True), self.session.reopened
         )
         self.model_screen = ModelScreen(self.form, self.session)
-        self.session.showers.append(self.model_screen)
+        self.params_screen = ParamsScreen(self.form, self.session, self.model_screen.input)
+        self.session.showers += [self.model_screen, self.params_screen]
+        self.install_screen(self.params_screen, "params")
         self.install_screen(self.model_screen, "model")
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")

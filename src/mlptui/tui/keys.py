@@ -149,6 +149,48 @@ PANE = [
     Key("pane.redo", "U", "ask('redo')", "Redo", "make it again"),
     *MOVES,
 ]  # fmt: skip
+SET = [
+    Key("params.edit", "e", "ask('edit')", "Edit", "set values: fill 0, scale 0.5, add 1, copy 2.weight, ...", footer=True),
+    Key("params.draw", "i", "ask('draw')", "Initialise", "draw anew by a rule, with a preview before it happens", footer=True),
+    Key("params.console", "colon", "ask('console')", "Console", "any path in PyTorch's spelling, to read or to assign",
+        footer=True, shown=":"),
+    Key("params.freeze", "f", "ask('freeze')", "Freeze", "freeze the marked tensors, or this one; again: they learn"),
+    Key("params.noise", "r", "ask('noise')", "Noise", "add noise of 1 % of the deviation: breaks symmetries"),
+    Key("params.gradients", "full_stop", "ask('gradients')", "Gradients", "one batch forward and backward, no update",
+        footer=True, shown="."),
+    Key("params.step", "n", "ask('step')", "Step", "one update by the form's optimiser on the next batch"),
+    Key("params.steps", "N", "ask('steps')", "10 steps", "ten updates"),
+    Key("params.forget", "Z", "ask('forget')", "Zero grad", "forget all gradients"),
+    Key("params.undo", "u", "ask('undo')", "Undo", "take the last change back, bit for bit"),
+    Key("params.redo", "U,ctrl+r", "ask('redo')", "Redo", "make it again", shown="U"),
+    Key("params.view", "v", "ask('view')", "View", "the next view: values, heat, histogram, spectrum, pictures, uses"),
+    Key("params.part", "d", "ask('part')", "Gradient", "see the gradient's numbers instead of the values, and back"),
+]  # fmt: skip
+PARAMS = [
+    Key("params.into", "enter,tab", "ask('into')", "Into", "to the numbers of this tensor", footer=True, shown="enter"),
+    *SET,
+    Key("params.mark", "space", "ask('mark')", "Mark", "mark for tying, setting, freezing"),
+    Key("params.mark_all", "M", "ask('mark_all')", "Mark all", "mark all that the filter shows; again: none"),
+    Key("params.tie", "t", "ask('tie')", "Tie", "make the marked parameters one; the first marked keeps its values"),
+    Key("params.untie", "T", "ask('untie')", "Untie", "values of its own again"),
+    Key("params.filter", "slash", "ask('filter')", "Filter", "only *.weight, /regex/, frozen, buffer, std > 0.1"),
+    Key("params.sort", "s", "ask('sort')", "Sort", "by another column; again the same: the other way round"),
+    Key("params.clear", "escape", "ask('clear')", "Clear", "cancel what runs; then clear filter, marks, order", shown="esc"),
+    *MOVES,
+]
+NUMBERS = [
+    Key("numbers.cell", "enter", "ask('cell')", "Set", "type this number", footer=True),
+    *SET,
+    Key("numbers.left", "left,h", "across(-1)", "Left", "one number to the left", shown="← h"),
+    Key("numbers.right", "right,l", "across(1)", "Right", "one number to the right", shown="→ l"),
+    Key("numbers.page_left", "H", "across(-10)", "10 left", "ten numbers to the left"),
+    Key("numbers.page_right", "L", "across(10)", "10 right", "ten numbers to the right"),
+    Key("numbers.deeper", "right_square_bracket", "deeper(1)", "Slice", "the next of the dimension before; [ the one before",
+        shown="[ ]"),
+    Key("numbers.shallower", "left_square_bracket", "deeper(-1)", "Slice before", "the one before", shown="["),
+    Key("numbers.back", "escape,tab", "ask('back')", "Back", "back to the list", footer=True, shown="esc"),
+    *MOVES,
+]  # fmt: skip
 FORM = [
     Key("form.start", "r", "start", "Run", "start a run with these knobs", footer=True),
     Key("form.edit", "enter,e", "edit", "Edit", "type a value; enter keeps it, escape does not", footer=True, shown="enter"),
@@ -192,6 +234,8 @@ TABLE: dict[str, list[Key]] = {
     "Data, a set": LOOK,
     "Model, the tree": MODEL,
     "Model, beside": PANE,
+    "Params, the list": PARAMS,
+    "Params, a tensor": NUMBERS,
 }
 
 

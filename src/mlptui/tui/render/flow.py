@@ -55,16 +55,21 @@ def _heat(sheet: FlowSheet, cells: int, rows: int, glyphs: Glyphs) -> list[Line]
     """Blue below zero, orange above, dark at it; without colours the shade is the size."""
     wide = sheet.columns if 0 < sheet.columns <= cells else cells
     finite = [abs(v) for v in sheet.values if math.isfinite(v)]
-    largest = max(finite, default=0.0) or 1.0
-    plain = glyphs.ascii or glyphs.colourless
     scale = max(1, min(4, cells // wide)) if len(sheet.values) <= wide * rows // 2 else 1
     values = sheet.values[: wide * (rows * 2 // scale)]
+    picture = heat_pixels(values, wide, max(finite, default=0.0) or 1.0, scale, glyphs)
+    return pictures.lines(picture, glyphs) if picture else []
+
+
+def heat_pixels(values: tuple[float, ...], wide: int, largest: float, scale: int, glyphs: Glyphs) -> pictures.Pixels:
+    """Numbers, `wide` a row, as pixels `scale` times as large; `largest` is the strongest colour."""
+    plain = glyphs.ascii or glyphs.colourless
     picture = []
     for start in range(0, len(values), wide):
         part = values[start : start + wide]
         pixels = tuple(_colour(v / largest, plain) for v in part for _ in range(scale))
         picture += [pixels + (0,) * (wide * scale - len(pixels))] * scale
-    return pictures.lines(tuple(picture), glyphs) if picture else []
+    return tuple(picture)
 
 
 def _colour(value: float, plain: bool) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mlptui.core.text import cut
 from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel, wrapped
 
 
@@ -65,7 +66,8 @@ def prompt(
     cells, rows = size
     body: list[Line] = [[], *([(name, DIM)] for name in names), []]
     for sentence, role in told:
-        body += [[(line, role)] for line in wrapped(sentence, cells - 4)]
+        lines = [cut(sentence[1:], cells - 4)] if sentence.startswith(" ") else wrapped(sentence, cells - 4)
+        body += [[(line, role)] for line in lines]  # a blank before it: it stands in columns, and keeps them
     body = body[: rows - 4]
     body += [[]] * (rows - 4 - len(body))
     keys: Line = []

@@ -29,22 +29,6 @@ class PlannedScreen(AreaScreen):
         yield PageCanvas(self.PAGE)
 
 
-class ParamsScreen(PlannedScreen):
-    NUMBER, NAME = 3, "Params"
-    PAGE = pages.Page(
-        "parameters",
-        (
-            "browse every tensor with its statistics, by path",
-            "set values, initialise, tie, freeze - and undo",
-            "watch gradients and update sizes",
-        ),
-        (
-            ("mlptui runs show last --json", "checkpoints of a run"),
-            ("python -c 'from safetensors import ...'", "model.safetensors has plain keys"),
-        ),
-    )
-
-
 class FilesScreen(PlannedScreen):
     NUMBER, NAME = 6, "Files"
     PAGE = pages.Page(

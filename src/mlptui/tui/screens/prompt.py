@@ -195,10 +195,10 @@ def completed(typed: str) -> tuple[list[str], str]:
     found = [n for n in found if not n.startswith(".") or start.startswith(".")]
     if not found:
         return [], typed
-    return found, f"{str(folder).rstrip('/')}/{_common(found)}"
+    return found, f"{str(folder).rstrip('/')}/{common(found)}"
 
 
-def _common(names: list[str]) -> str:
+def common(names: list[str]) -> str:
     """What all names begin with."""
     first, last = min(names), max(names)
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))]
@@ -214,13 +214,13 @@ def completions(typed: str) -> tuple[list[str], str]:
             return [], typed
         defined = [node.name for node in module.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
         names = [name for name in defined if name.startswith(start)]
-        return names, f"{file}:{_common(names)}" if names else typed
+        return names, f"{file}:{common(names)}" if names else typed
     names, begin = completed(typed)
     shown = [name for name in names if name.endswith((".py", "/"))]
     if not shown:
         return [], typed
     folder = begin[: begin.rfind("/") + 1]
-    return shown, folder + _common(shown) + (":" if len(shown) == 1 and shown[0].endswith(".py") else "")
+    return shown, folder + common(shown) + (":" if len(shown) == 1 and shown[0].endswith(".py") else "")
 
 
 class ImportScreen(Prompt):

@@ -1,0 +1,95 @@
+"""What the Params screen shows: the tensors of the network, what is known of each, and where one looks."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mlptui.core.parameters import filters
+from mlptui.core.parameters.messages import Listed, Numbers, TensorRow, Viewed
+
+CHUNK = 64  # tensors whose statistics are asked for at once
+CHUNK_NUMBERS = 4_000_000  # and about how many numbers those hold together
+SHOWS = ("values", "heat", "histogram", "spectrum", "pictures", "uses")
+
+
+@dataclass
+class ParametersState:
+    """`rows` are those that the filter leaves, in the order asked for; `path` is where the cursor is."""
+
+    listed: Listed | None = None
+    numbers: dict[str, Numbers] = field(default_factory=dict)
+    rows: list[TensorRow] = field(default_factory=list)
+    path: str = ""
+    filter: str = ""
+    sort: str = ""
+    descending: bool = False
+    marked: list[str] = field(default_factory=list)
+    show: str = "values"
+    gradient: bool = False
+    viewed: Viewed | None = None
+    cell: tuple[int, int] = (0, 0)
+    index: tuple[int, ...] = ()
+    note: str = ""
+
+    def take(self, listed: Listed) -> None:
+        """Another list: what is known of tensors that hold the same as before stays known."""
+        self.listed = listed
+        stamps = {row.path: row.stamp for row in listed.rows}
+        self.numbers = {path: n for path, n in self.numbers.items() if stamps.get(path) == n.stamp}
+        self.marked = [path for path in self.marked if path in stamps]
+        self.arrange()
+
+    def arrange(self) -> None:
+        test = filters.read(self.filter)
+        rows = list(self.listed.rows) if self.listed else []
+        rows = [row for row in rows if test(row, self.known(row))]
+        if self.sort:
+            rows.sort(key=self._key, reverse=self.descending)
+        self.rows = rows
+        if self.path not in {row.path for row in rows}:
+            self.path = rows[0].path if rows else ""
+
+    def _key(self, row: TensorRow) -> tuple[bool, float | str]:
+        if self.sort in filters.FIELDS:
+            numbers = self.known(row)
+            found = filters.FIELDS[self.sort](row, numbers) if numbers else None
+            missing = found is None or math.isnan(found)
+            return (missing != self.descending, 0.0 if found is None or missing else found)
+        return (False, str(getattr(row, {"kind": "tensor"}.get(self.sort, self.sort))))
+
+    def known(self, row: TensorRow) -> Numbers | None:
+        """The statistics of a row's tensor, also under its first name."""
+        found = self.numbers.get(row.alias_of or row.path)
+        return found if found and found.stamp == row.stamp else None
+
+    @property
+    def row(self) -> TensorRow | None:
+        return next((row for row in self.rows if row.path == self.path), None)
+
+    @property
+    def place(self) -> int:
+        return next((i for i, row in enumerate(self.rows) if row.path == self.path), 0)
+
+    def chosen(self) -> tuple[str, ...]:
+        """The marked tensors, or the one under the cursor."""
+        return tuple(self.marked) or ((self.path,) if self.path else ())
+
+    def unknown(self, first: int, count: int) -> tuple[str, ...]:
+        """The next tensors whose statistics are to be asked for: those on screen before all others."""
+        found: list[str] = []
+        total = 0
+        for row in self._order(first, count):
+            path = row.alias_of or row.path
+            if row.shape is None or self.known(row) is not None or path in found:
+                continue
+            if found and (len(found) >= CHUNK or total + row.count > CHUNK_NUMBERS):
+                break
+            found.append(path)
+            total += row.count
+        return tuple(found)
+
+    def _order(self, first: int, count: int) -> Iterator[TensorRow]:
+        yield from self.rows[first : first + count]
+        yield from self.rows
+        if self.listed and (self.sort in filters.FIELDS or filters.needs_numbers(self.filter)):
+            yield from self.listed.rows

@@ -1,0 +1,264 @@
+"""One tensor as lines: its numbers, a heat map, a histogram with theory, singular values, pictures, its gradient by uses."""
+
+import math
+
+from mlptui.core import text
+from mlptui.core.parameters.messages import Drawn, Numbers, Previewed, TensorRow, Viewed
+from mlptui.tui.render import pictures
+from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, CURVE, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, wrapped
+from mlptui.tui.render.flow import heat_pixels
+from mlptui.tui.render.parameters import number, shape, share
+
+WIDE = 9  # cells of a number in the grid, gap included
+FACTS = 30
+
+
+def grid_size(cells: int, rows: int) -> tuple[int, int]:
+    """Rows and columns of numbers that have room, facts beside them."""
+    beside = FACTS + 2 if cells >= 64 else 0
+    return max(1, rows - 1), max(1, (cells - beside - 6) // WIDE)
+
+
+def draw(
+    row: TensorRow,
+    known: Numbers | None,
+    viewed: Viewed | None,
+    show: str,
+    cell: tuple[int, int],
+    size: tuple[int, int],
+    glyphs: Glyphs,
+    focused: bool,
+) -> list[Line]:
+    cells, rows = size
+    if row.shape is None:
+        return [
+            [(line, DIM)] for line in wrapped("This tensor has no size yet: ! in area 2 gives lazy layers their sizes.", cells)
+        ]
+    if viewed is None or viewed.path != row.path or viewed.show != show:
+        return [[("...", DIM)], *facts(row, known, cells)]
+    if viewed.why:
+        return [*([(line, WARN)] for line in wrapped(viewed.why, cells)), [], *facts(row, known, cells)]
+    match show:
+        case "heat":
+            return _heat(viewed, cells, rows, glyphs)
+        case "histogram":
+            return histogram(viewed.bins, viewed.theory, (viewed.low, viewed.high), cells, rows, glyphs, viewed.drawn)
+        case "spectrum":
+            return _spectrum(viewed, cells, rows, glyphs)
+        case "pictures":
+            return _pictures(viewed, cells, rows, glyphs)
+        case "uses":
+            return _uses(viewed, cells, glyphs)
+    return _values(row, known, viewed, cell, cells, rows, focused)
+
+
+def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
+    """All that a list says of a tensor, for where the list has no room."""
+    lines: list[Line] = [
+        [(f"{row.tensor}{' of ' + row.layer}", STRONG)],
+        [(f"{shape(row)}  {row.dtype}  {row.device}", PLAIN)],
+        [(f"{row.count:,} numbers", PLAIN)],
+    ]
+    if row.alias_of:
+        lines.append([(f"one with {row.alias_of}", ACCENT)])
+    if row.listed != "both":
+        where = {"state_dict": "in state_dict, not in named_parameters", "": "in no state_dict: not saved, not moved"}
+        if not row.alias_of or row.listed == "":
+            lines.append([(where.get(row.listed, ""), WARN if row.listed == "" else DIM)])
+    if row.tensor == "parameter":
+        lines.append([("learns", GOOD) if row.trainable else ("frozen", WARN)])
+    if known:
+        lines += [
+            [("mean ", DIM), (number(known.mean).ljust(9), PLAIN), ("std ", DIM), (number(known.deviation), PLAIN)],
+            [("min  ", DIM), (number(known.low).ljust(9), PLAIN), ("max ", DIM), (number(known.high), PLAIN)],
+            [("norm ", DIM), (number(known.norm).ljust(9), PLAIN), ("zeros ", DIM), (share(known.zeros), PLAIN)],
+        ]
+        if known.bad:
+            lines.append([(f"{known.bad:,} nan or infinite", BAD)])
+        gradient = number(known.gradient) if known.gradient is not None else "none"
+        lines.append([("gradient's norm ", DIM), (gradient, PLAIN)])
+        if known.update is not None:
+            lines.append([("last step moved it by ", DIM), (f"{known.update:.2%}", PLAIN)])
+    if row.drawn:
+        lines.append([("drawn ", DIM), (text.cut(row.drawn, max(8, cells - 6)), PLAIN)])
+    return lines
+
+
+def _values(
+    row: TensorRow, known: Numbers | None, viewed: Viewed, cell: tuple[int, int], cells: int, rows: int, focused: bool
+) -> list[Line]:
+    _, across = grid_size(cells, rows)
+    across = min(across, viewed.columns)
+    beside = facts(row, known, FACTS) if cells >= 64 else []
+    head: Line = [("     ", DIM)]
+    for j in range(across):
+        column = viewed.column + j
+        head.append((f"{column:>{WIDE}}", STRONG if focused and column == cell[1] else DIM))
+    lines: list[Line] = [head]
+    for i in range(0, len(viewed.values), viewed.columns):
+        at = viewed.row + i // viewed.columns
+        line: Line = [(f"{at:>5}", STRONG if focused and at == cell[0] else DIM)]
+        for j, value in enumerate(viewed.values[i : i + across]):
+            here = focused and (at, viewed.column + j) == cell
+            role = CURSOR if here else BAD if not math.isfinite(value) else PLAIN
+            line += [(" ", PLAIN), (f"{number(value):>{WIDE - 1}}", role)]
+        lines.append(line)
+    if not beside:
+        return lines
+    wide = cells - FACTS - 2
+    both = max(len(lines), len(beside))
+    lines += [[]] * (both - len(lines))
+    beside += [[]] * (both - len(beside))
+    return [[*fit(a, wide), ("  ", PLAIN), *b] for a, b in zip(lines, beside, strict=True)]
+
+
+def heat_size(cells: int, rows: int) -> tuple[int, int]:
+    """Rows and columns of a heat map that has room."""
+    return max(2, (rows - 2) * 2), max(1, cells)
+
+
+def _heat(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    finite = [abs(v) for v in viewed.values if math.isfinite(v)]
+    largest = max(finite, default=0.0) or 1.0
+    what = "each number" if viewed.whole else f"means of blocks of {viewed.height:,} x {viewed.width:,}"
+    down = max(1, len(viewed.values) // max(1, viewed.columns))
+    scale = max(1, min(4, cells // max(1, viewed.columns), heat_size(cells, rows)[0] // down))
+    legend = "blue below 0, orange above" if not (glyphs.ascii or glyphs.colourless) else "the shade is the size"
+    head: Line = [(f"{what}; {legend}, strongest {number(largest)}", DIM)]
+    return [head, *pictures.lines(heat_pixels(viewed.values, viewed.columns, largest, scale, glyphs), glyphs)]
+
+
+def histogram(
+    counts: tuple[int, ...],
+    theory: tuple[float, ...],
+    ends: tuple[float, float],
+    cells: int,
+    rows: int,
+    glyphs: Glyphs,
+    drawn: str,
+) -> list[Line]:
+    """Bars of counts; where theory says how many there should be, a mark at that height."""
+    total = sum(counts) or 1
+    wide = max(1, min(3, cells // max(1, len(counts))))
+    step = max(1, -(-len(counts) * wide // max(1, cells)))  # bins that share a column where there is too little room
+    heights = [sum(counts[i : i + step]) / total for i in range(0, len(counts), step)]
+    expected = [sum(theory[i : i + step]) for i in range(0, len(theory), step)]
+    most = max([*heights, *expected, 1e-12])
+    tall = max(2, rows - 3)
+    ramp = glyphs.ramp
+    mark = "o" if glyphs.ascii else "•"
+    lines: list[Line] = []
+    for y in range(tall - 1, -1, -1):
+        line: Line = []
+        for i, height in enumerate(heights):
+            level = height / most * tall
+            fill = max(0.0, min(1.0, level - y))
+            glyph = ramp[math.ceil(fill * (len(ramp) - 1)) if fill > 0.01 else 0]
+            at = min(tall - 1, int(expected[i] / most * tall)) if expected and expected[i] > 0 else -1
+            middle = wide // 2
+            body = glyph * wide
+            if at == y:
+                line += [(body[:middle], CURVE), (mark, WARN), (body[middle + 1 :], CURVE)]
+            else:
+                line.append((body, CURVE))
+        lines.append([span for span in line if span[0]])
+    reach = wide * len(heights)
+    low, high = number(ends[0]), number(ends[1])
+    lines.append([(low + " " * max(1, reach - len(low) - len(high)) + high, DIM)])
+    if theory:
+        lines.append([(mark, WARN), (text.cut(f" what {drawn or 'theory'} gives", cells - 2), DIM)])
+    elif drawn:
+        lines.append([(text.cut(f"drawn {drawn}", cells), DIM)])
+    return lines
+
+
+def _spectrum(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    most = min(viewed.height, viewed.width)
+    full = "full" if viewed.rank == most else f"of {most:,} possible"
+    condition = viewed.high / viewed.low if viewed.low > 0 else math.inf
+    lines: list[Line] = [
+        [("rank ", DIM), (f"{viewed.rank:,}", GOOD if viewed.rank == most else WARN), (f" {full}", DIM)],
+        [("largest ", DIM), (number(viewed.high), PLAIN), ("  smallest ", DIM), (number(viewed.low), PLAIN)],
+        [("condition ", DIM), (number(condition) if math.isfinite(condition) else "infinite", PLAIN)],
+        [],
+    ]
+    wide = max(4, cells - 16)
+    for i, value in enumerate(viewed.values[: max(1, rows - len(lines) - 1)]):
+        lines.append(
+            [(f"{i:>4} ", DIM), (bar(value / (viewed.high or 1.0), wide, glyphs), CURVE), (f" {number(value):>9}", PLAIN)]
+        )
+    rest = viewed.columns - min(len(viewed.values), max(1, rows - 5))
+    if rest > 0:
+        lines.append([(f"     and {rest:,} smaller ones", DIM)])
+    return lines
+
+
+def picture_count(cells: int, rows: int, size: tuple[int, int]) -> int:
+    """Pictures of (height, width) pixels that have room."""
+    high, wide = size
+    if not wide or not high:
+        return 1
+    return max(1, pictures.per_row(cells, wide) * max(1, (rows - 1) // ((high + 1) // 2 + 1)))
+
+
+def _pictures(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    area = viewed.height * viewed.width
+    samples = []
+    scale = max(1, min(4, 8 // max(1, viewed.width)))
+    for i in range(viewed.pictures):
+        values = viewed.values[i * area : (i + 1) * area]
+        largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0) or 1.0
+        pixels = heat_pixels(values, viewed.width, largest, scale, glyphs)
+        samples.append(pictures.Sample(viewed.row + i, f"{viewed.row + i}", pixels))
+    high, wide = viewed.height * scale, viewed.width * scale
+    head: Line = [
+        (f"{viewed.row + 1} to {viewed.row + viewed.pictures} of {viewed.columns:,} units, each by its own strongest", DIM)
+    ]
+    return [head, *pictures.grid(samples, -1, (wide, (high + 1) // 2), cells, glyphs, False)]
+
+
+def _uses(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:
+    if not viewed.uses:
+        return [[("no layer used it in this pass", WARN)]]
+    largest = max(use.norm for use in viewed.uses) or 1.0
+    lines: list[Line] = [[(f"the gradient by uses, one batch, on a copy; its norm is {number(viewed.norm)}", DIM)], []]
+    wide = max(4, cells - 40)
+    for use in viewed.uses:
+        name = text.cut(f"{use.place or 'the network'}, call {use.call}", 24)
+        lines.append(
+            [(f"{name:<25}", PLAIN), (bar(use.norm / largest, wide, glyphs), CURVE), (f" {number(use.norm):>10}", PLAIN)]
+        )
+    exact = viewed.difference <= 1e-5 * max(viewed.norm, 1e-30)
+    words = "the parts add up to .grad" if exact else "the parts differ from .grad"
+    lines += [[], [(f"{words}; largest difference {number(viewed.difference)}", GOOD if exact else BAD)]]
+    return lines
+
+
+def preview(found: Previewed, cells: int, glyphs: Glyphs) -> list[tuple[str, str]]:
+    """An initialisation before it happens: drawn against theory, then the deviations through the depth, now and then."""
+    lines: list[tuple[str, str]] = []
+    for one in found.tensors[:4]:
+        lines.append((_drawn(one, glyphs), PLAIN))
+    if len(found.tensors) > 4:
+        lines.append((f" and {len(found.tensors) - 4} more tensors", DIM))
+    if found.why:
+        lines.append((found.why, WARN))
+    if found.depth:
+        lines.append((" " + f"{'deviation through the depth':<28}{'forward':>9}  then     {'backward':>9}  then", DIM))
+        shown = found.depth if len(found.depth) <= 8 else (*found.depth[:4], *found.depth[-4:])
+        for one_ in shown:
+            name = text.cut(f"{one_.place} {one_.layer}", 26)
+            forward = f"{number(one_.forward[0]):>9}  {number(one_.forward[1]):<9}"
+            lines.append((f" {name:<28}{forward}{number(one_.backward[0]):>9}  {number(one_.backward[1]):<9}", PLAIN))
+        if len(shown) < len(found.depth):
+            lines.append((f" and {len(found.depth) - 8} layers in between", DIM))
+    return lines
+
+
+def _drawn(one: Drawn, glyphs: Glyphs) -> str:
+    ramp = glyphs.ramp
+    bins = [sum(one.bins[i : i + 2]) for i in range(0, len(one.bins), 2)]
+    most = max([*bins, 1])
+    picture = "".join(ramp[math.ceil(b / most * (len(ramp) - 1))] for b in bins)
+    expected = "" if one.expected_deviation is None else f" (theory {number(one.expected_deviation)})"
+    return f" {text.cut(one.path, 18):<18} {picture} mean {number(one.mean)}  std {number(one.deviation)}{expected}"

@@ -1,0 +1,439 @@
+"""Area 3: every tensor of the network on the bench, its numbers, and what can be done to them."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from textual.containers import Container
+from textual.widget import Widget
+
+from mlptui.core import bench
+from mlptui.core.bench import Answer, Refused, Sheet
+from mlptui.core.errors import UsageError
+from mlptui.core.parameters import filters
+from mlptui.core.parameters.messages import Console, Initialise, List, Listed, Measure, Measures, Put, Rule, Tie, Train, Viewed
+from mlptui.core.wire import Input
+from mlptui.tui import keys
+from mlptui.tui.desk import host
+from mlptui.tui.form_state import FormState
+from mlptui.tui.keys import Key
+from mlptui.tui.messages import Noticed
+from mlptui.tui.parameters_state import SHOWS, ParametersState
+from mlptui.tui.render.parameters import SORTS
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.console import ConsoleScreen
+from mlptui.tui.screens.drawing import DrawScreen
+from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
+from mlptui.tui.session import Session
+from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
+
+WIDE = 150  # cells from which on the numbers stand beside the list, not below it
+NOISE = 0.01
+CHANGES = "fill 0, add 1, scale 0.5, clamp -1 1, copy 2.weight, transpose, noise 0.01, dtype float16"
+
+
+class ParamsScreen(AreaScreen):
+    NUMBER, NAME = 3, "Params"
+    WORDS = (
+        "Every tensor of the network that the next run trains; what you change here is what the run begins with.\n"
+        "enter goes into the numbers, : takes any path in PyTorch's spelling, i draws anew, u takes everything back."
+    )
+    CSS = """
+    ParamsScreen Container { height: 1fr; layout: vertical; }
+    ParamsScreen Container.wide { layout: horizontal; }
+    """
+
+    def __init__(self, form: FormState, session: Session, entered: Callable[[], Input]) -> None:
+        super().__init__()
+        self.form, self.session, self.entered = form, session, entered
+        self.state = ParametersState()
+        self._stale = True  # the list is of another network than the bench's
+
+    def body(self) -> Iterable[Widget]:
+        with Container():
+            yield ListCanvas(self.state)
+            yield TensorCanvas(self.state)
+
+    @property
+    def tensors(self) -> ListCanvas:
+        return self.query_one(ListCanvas)
+
+    @property
+    def numbers(self) -> TensorCanvas:
+        return self.query_one(TensorCanvas)
+
+    def panel_keys(self) -> list[Key]:
+        return keys.NUMBERS if self.numbers.has_focus else keys.PARAMS
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.tensors.focus()
+        self.sync()
+
+    def on_screen_resume(self, event: object) -> None:
+        super().on_screen_resume(event)
+        self.sync()
+
+    def sync(self) -> None:
+        """The form's network on the bench, and its list here."""
+        if not self.session.sync() and self.session.sheet is not None and self._stale:
+            self.read()
+
+    def on_resize(self, event: object) -> None:
+        self._share_out()
+
+    def on_descendant_focus(self, event: object) -> None:
+        self._share_out()
+        self.refresh_bars()
+
+    def _share_out(self) -> None:
+        """Who has the focus has more room."""
+        if not self.query(TensorCanvas):
+            return
+        wide = self.app.size.width >= WIDE
+        self.query_one(Container).set_class(wide, "wide")
+        into = self.numbers.has_focus
+        self.tensors.styles.width, self.numbers.styles.width = ("3fr", "2fr") if wide else ("1fr", "1fr")
+        if wide:
+            self.tensors.styles.height = self.numbers.styles.height = "1fr"
+        else:
+            self.tensors.styles.height, self.numbers.styles.height = ("2fr", "3fr") if into else ("11fr", "10fr")
+
+    # what the bench says
+
+    def shows(self, sheet: Sheet, run: bool) -> None:
+        self._stale = True
+        if self.query(TensorCanvas) and self._seen:
+            if sheet.note:
+                self.say(sheet.note)
+            self.read()
+
+    @property
+    def _seen(self) -> bool:
+        """Whether this area is what a person looks at, also below a dialog."""
+        areas = [screen for screen in self.app.screen_stack if isinstance(screen, AreaScreen)]
+        return bool(areas) and areas[-1] is self
+
+    def refused(self, answer: Refused) -> None:
+        if not self.query(TensorCanvas) or not self._seen:
+            return
+        self.say("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
+        if self.state.listed is None:
+            self.tensors.empty = (f"no network: {answer.message}", "2 opens another one")
+            self.tensors.redraw()
+
+    def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
+        def here(answer: Answer) -> None:
+            if self.query(TensorCanvas):
+                done(answer)
+
+        host(self).workbench.ask(request, here, group)
+
+    def read(self) -> None:
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Listed):
+                self._stale = False
+                before = self.state.row
+                self.state.take(answer)
+                after = self.state.row
+                if before is None or after is None or (before.path, before.shape) != (after.path, after.shape):
+                    self.numbers.reset()
+                self.tensors.follow()
+                self.look()
+                self.measure()
+            elif isinstance(answer, Refused) and not answer.cancelled:
+                self.refused(answer)
+
+        self.ask(List(), done, "tensors")
+
+    def measure(self) -> None:
+        """Statistics of what is on screen, then of the rest, some at a time."""
+        wanted = self.state.unknown(self.tensors.first, max(1, self.tensors.visible_rows()))
+        if not wanted or self._stale:
+            return
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Measures):
+                self.state.numbers.update(answer.numbers)
+                if self.state.sort in filters.FIELDS or filters.needs_numbers(self.state.filter):
+                    self.state.arrange()
+                    self.tensors.follow()
+                self.tensors.redraw()
+                self.numbers.redraw()
+                if answer.numbers:
+                    self.measure()
+
+        self.ask(Measure(paths=wanted), done, "measure")
+
+    def look(self) -> None:
+        """Ask for what the panel of numbers shows."""
+        request = self.numbers.request(self.entered())
+        self.numbers.redraw()
+        if request is None or self._stale:
+            return
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Viewed):
+                if answer.path == self.state.path and answer.show == self.state.show:
+                    self.state.viewed = answer
+            elif isinstance(answer, Refused) and not answer.cancelled:
+                self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
+            self.numbers.redraw()
+
+        self.ask(request, done, "view")
+
+    # what a person does
+
+    def on_tensor_changed(self, message: TensorChanged) -> None:
+        message.stop()
+        self.numbers.reset()
+        self.look()
+        self.measure()
+
+    def on_window_changed(self, message: WindowChanged) -> None:
+        message.stop()
+        self.look()
+
+    def on_asked(self, message: Asked) -> None:
+        message.stop()
+        getattr(self, f"do_{message.action}")()
+
+    def say(self, text: str, bad: bool = False) -> None:
+        self.post_message(Noticed(text, bad))
+
+    def do_into(self) -> None:
+        self.numbers.focus()
+
+    def do_back(self) -> None:
+        if not host(self).workbench.cancel():
+            self.tensors.focus()
+
+    def do_view(self) -> None:
+        self.state.show = SHOWS[(SHOWS.index(self.state.show) + 1) % len(SHOWS)]
+        self.state.viewed = None
+        self.look()
+
+    def do_part(self) -> None:
+        self.state.gradient = not self.state.gradient
+        self.state.viewed = None
+        self.look()
+
+    def do_mark(self) -> None:
+        path = self.state.path
+        if path in self.state.marked:
+            self.state.marked.remove(path)
+        elif path:
+            self.state.marked.append(path)
+        self.tensors.place_cursor(self.tensors.cursor + 1)
+        self.tensors.redraw()
+
+    def do_mark_all(self) -> None:
+        shown = [row.path for row in self.state.rows]
+        self.state.marked = [] if set(shown) <= set(self.state.marked) else shown
+        self.tensors.redraw()
+
+    def do_clear(self) -> None:
+        if host(self).workbench.cancel():
+            return
+        self.state.filter, self.state.sort, self.state.descending = "", "", False
+        self.state.marked.clear()
+        self.state.arrange()
+        self.tensors.follow()
+
+    def do_filter(self) -> None:
+        def check(text: str) -> str:
+            try:
+                filters.read(text)
+            except UsageError as error:
+                return str(error)
+            return ""
+
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self.state.filter = values["value"]
+                self.state.arrange()
+                self.tensors.follow()
+                self.numbers.reset()
+                self.look()
+                self.measure()
+
+        told = "*.weight, /^0\\./, Linear, buffer, frozen, alias, unsaved, std > 0.1, zeros > 50%; with commas: all of them"
+        self.app.push_screen(LineScreen("show only", "tensors", "*.weight", told, check, self.state.filter), given)
+
+    def do_sort(self) -> None:
+        def chosen(value: str | None) -> None:
+            if not value:
+                return
+            same = value == self.state.sort
+            self.state.descending = (
+                not self.state.descending if same else value not in ("path", "shape", "kind", "dtype", "drawn")
+            )
+            self.state.sort = value
+            self.state.arrange()
+            self.tensors.follow()
+            self.measure()
+
+        names = [Choice(name, "as it is now, turned round" if name == self.state.sort else "", name) for name in SORTS]
+        self.app.push_screen(
+            ChoiceScreen("sort by", "a column", names, lambda text: "" if text in SORTS else "no such column"), chosen
+        )
+
+    # changes
+
+    def step(self, request: bench.Request) -> None:
+        self.session.step(lambda: request)
+
+    def _put(self, action: str, numbers: tuple[float, ...] = (), source: str = "") -> None:
+        paths = self.state.chosen()
+        if paths:
+            self.step(Put(action=action, paths=paths, numbers=numbers, source=source))
+
+    def do_freeze(self) -> None:
+        chosen = set(self.state.chosen())
+        rows = [row for row in self.state.rows if row.path in chosen]
+        self._put("freeze" if any(row.trainable for row in rows) else "thaw")
+
+    def do_noise(self) -> None:
+        self._put("noise", (NOISE,))
+
+    def do_forget(self) -> None:
+        rows = self.state.listed.rows if self.state.listed else ()
+        paths = tuple(row.path for row in rows if row.gradient and not row.alias_of)
+        if paths:
+            self.step(Put(action="forget", paths=paths))
+        else:
+            self.say("there are no gradients; . makes them")
+
+    def do_edit(self) -> None:
+        def check(text: str) -> str:
+            return change(text)[3] if text else "say what to do: " + CHANGES
+
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                action, numbers, source, _ = change(values["value"])
+                self._put(action, numbers, source)
+
+        chosen = self.state.chosen()
+        if chosen:
+            what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tensors"
+            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", CHANGES, check), given)
+
+    def do_cell(self) -> None:
+        row = self.state.row
+        if row is None or row.shape is None:
+            return
+        if self.state.show != "values" or self.state.gradient:
+            self.state.show, self.state.gradient, self.state.viewed = "values", False, None
+            self.look()
+            return
+        index = self.numbers.full_index()
+
+        def check(text: str) -> str:
+            try:
+                float(text)
+            except ValueError:
+                return "a number, as 0.5, -1e-3, nan or inf"
+            return ""
+
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                at = f"[{', '.join(map(str, index))}]" if index else ""
+                target = f"net{row.spelled}.data{at}"
+                value = float(values["value"])
+                text = f"float('{value}')" if not math.isfinite(value) else values["value"]
+                self.step(Console(text=f"{target} = {text}"))
+
+        viewed, now = self.state.viewed, ""
+        if viewed is not None and viewed.columns:
+            at = (self.state.cell[0] - viewed.row) * viewed.columns + self.state.cell[1] - viewed.column
+            now = repr(viewed.values[at]) if 0 <= at < len(viewed.values) else ""
+        self.app.push_screen(LineScreen(f"{row.path}{list(index)}", "value", "0.5", "u takes it back", check, now), given)
+
+    def do_draw(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                rules = tuple(Rule(select=s, scheme=h) for s, h in DrawScreen.rules(values))
+                self.step(Initialise(rules=rules, seed=int(values["seed"])))
+
+        chosen = self.state.chosen()
+        what = ", ".join(chosen) if chosen else "*"
+        seed = self.form.text("seed")
+        screen = DrawScreen(what, seed if seed.isdecimal() else "0", self.entered(), self.ask)
+        self.app.push_screen(screen, given)
+
+    def do_console(self) -> None:
+        def close(_: dict[str, str] | None) -> None:
+            self.tensors.follow()
+
+        names = [row.path for row in self.state.listed.rows] if self.state.listed else []
+        spelled = [f"net{row.spelled}" for row in self.state.listed.rows] if self.state.listed else []
+        self.app.push_screen(ConsoleScreen(self.session, names + spelled, self.state.row), close)
+
+    def do_tie(self) -> None:
+        if len(self.state.marked) < 2:
+            self.say("mark two or more parameters of one shape with space first", bad=True)
+        else:
+            self.step(Tie(paths=tuple(self.state.marked)))
+
+    def do_untie(self) -> None:
+        self.step(Tie(paths=self.state.chosen(), apart=True))
+
+    def _train(self, steps: int) -> None:
+        def number(name: str, usual: float) -> float:
+            try:
+                return float(self.form.text(name))
+            except ValueError:
+                return usual
+
+        data = self.form.data
+        self.step(
+            Train(
+                input=self.entered(),
+                steps=steps,
+                batch_size=min(4096, int(number("batch_size", 256))),
+                optimizer=self.form.text("optimizer.name"),
+                rate=number("optimizer.lr", 0.1),
+                momentum=number("optimizer.momentum", 0.0),
+                weight_decay=number("optimizer.weight_decay", 0.0),
+                loss=self.form.text("loss"),
+                outputs=data.classes or 1,
+            )
+        )
+
+    def do_gradients(self) -> None:
+        self._train(0)
+
+    def do_step(self) -> None:
+        self._train(1)
+
+    def do_steps(self) -> None:
+        self._train(10)
+
+    def do_undo(self) -> None:
+        sheet = self.session.sheet
+        if sheet and sheet.undo:
+            self.say(f"undone: {sheet.undo}")
+        self.step(bench.History(by=-1))
+
+    def do_redo(self) -> None:
+        self.step(bench.History(by=1))
+
+
+ACTIONS = {"fill": 1, "add": 1, "scale": 1, "clamp": 2, "noise": 1, "transpose": 0, "copy": 0, "dtype": 0}
+
+
+def change(text: str) -> tuple[str, tuple[float, ...], str, str]:
+    """(action, numbers, source, why not) of a typed change such as `clamp -1 1`."""
+    action, _, rest = text.strip().partition(" ")
+    action, rest = action.lower(), rest.strip()
+    if action not in ACTIONS:
+        return "", (), "", f"one of {CHANGES}"
+    if action in ("copy", "dtype"):
+        return action, (), rest, "" if rest else f"say what: {'copy 2.weight' if action == 'copy' else 'dtype float16'}"
+    try:
+        numbers = tuple(math.nan if word == "-" else float(word) for word in rest.replace(",", " ").split())
+    except ValueError:
+        return action, (), "", f"{action} takes numbers"
+    if len(numbers) != ACTIONS[action]:
+        wanted = {0: "no number", 1: "one number", 2: "two numbers, - for none"}[ACTIONS[action]]
+        return action, (), "", f"{action} takes {wanted}"
+    return action, numbers, "", ""
