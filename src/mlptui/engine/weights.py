@@ -14,6 +14,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine.build import BuildError
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
+from mlptui.engine.parameters.tensors import same_bytes
 from mlptui.store import atomic
 
 OF = "network"  # the file's metadata: SHA-256 of the architecture's text
@@ -31,13 +32,16 @@ def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: t for name, t in model.state_dict(keep_vars=True).items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
 
 
-def _fill(model: nn.Module, given: dict[str, torch.Tensor]) -> str:
+def _fill(model: nn.Module, given: dict[str, torch.Tensor], types: bool = False) -> str:
+    """Copy what fits; with `types` the tensors get those that the given ones have, too."""
     kept = 0
     own = _tensors(model)
     with torch.no_grad():
         for name, tensor in own.items():
             if name in given and given[name].shape == tensor.shape:
                 try:
+                    if types and tensor.is_floating_point() == given[name].is_floating_point():
+                        tensor.data = tensor.data.to(given[name].dtype)
                     tensor.copy_(given[name])
                     contents.loaded(tensor)
                     kept += 1
@@ -80,7 +84,7 @@ def load(model: nn.Module, file: Path, text: str) -> str:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         if header["__metadata__"][OF] != text_sum(text):
             return "weights drawn anew"
-        note = _fill(model, safetensors.torch.load(data))
+        note = _fill(model, safetensors.torch.load(data), types=True)
         freeze(model, json.loads(header["__metadata__"].get(FROZEN, "[]")))
         return note
     except Exception as error:
@@ -108,6 +112,8 @@ def take(model: nn.Module, data: bytes) -> None:
         given = safetensors.torch.load(data)
         about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         frozen = json.loads(about.get(FROZEN, "null"))
+        if frozen is not None and not (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen)):
+            raise ValueError("what it says of frozen parameters is no list of names")
     except Exception as error:
         raise BuildError(f"these are no weights in safetensors: {one_line(error)}") from None
     own = _tensors(model)
@@ -119,10 +125,21 @@ def take(model: nn.Module, data: bytes) -> None:
         if tensor.shape != given[name].shape:
             shapes = f"{list(given[name].shape)} in the file, {list(tensor.shape)} in the network"
             raise BuildError(f"{safe(name, 80)} is {shapes}")
+        if tensor.is_floating_point() != given[name].is_floating_point():
+            raise BuildError(f"{safe(name, 80)} is {_type(given[name])} in the file, {_type(tensor)} in the network")
+    first: dict[int, str] = {}
+    for name, tensor in own.items():
+        one = first.setdefault(id(tensor), name)
+        if one != name and not same_bytes(given[one], given[name]):
+            raise BuildError(f"{safe(one, 80)} and {safe(name, 80)} are one in the network, and differ in the file")
     for name, tensor in own.items():
         tensor.data = given[name]
     if frozen is not None:
         freeze(model, frozen)
+
+
+def _type(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def freeze(model: nn.Module, names: list[str]) -> None:

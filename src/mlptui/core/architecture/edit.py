@@ -4,8 +4,7 @@ Untouched layers stay the same objects, so that whoever holds their weights keep
 all its places. Raises EditError with a sentence where something cannot be done.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
 from mlptui.core.errors import UsageError
@@ -57,21 +56,18 @@ def copied(layer: Layer) -> Layer:
     return again(layer)
 
 
-def tied_as(before: Layer, after: Layer, ties: tuple[tuple[str, str], ...] | None = None) -> Layer:
-    """`after` with those ties of `before` whose layers are still there, wherever they stand now."""
-    kept = []
+def moved(before: Layer, after: Layer, paths: Iterable[str]) -> list[str]:
+    """Where parameters stand after a change, of those whose layers are still there."""
     now: dict[int, Place] = {}
     for place, layer in after.walk():
         now.setdefault(id(layer), place)
-    for pair in before.ties if ties is None else ties:
-        found = []
-        for path in pair:
-            place, rest = _holder(before, tuple(path.split(".")))
-            if id(at(before, place)) in now or not place:
-                found.append(".".join((*now.get(id(at(before, place)), ()), *rest)))
-        if len(found) == 2 and found[0] != found[1]:
-            kept.append((found[0], found[1]))
-    return replace(after, ties=tuple(kept)) if tuple(kept) != after.ties else after
+    found = []
+    for path in paths:
+        place, rest = _holder(before, tuple(path.split(".")))
+        layer = at(before, place)
+        if id(layer) in now:
+            found.append(".".join((*now[id(layer)], *rest)))
+    return found
 
 
 def _holder(tree: Layer, path: Place) -> tuple[Place, Place]:

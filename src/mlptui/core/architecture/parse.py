@@ -107,14 +107,14 @@ class _Reader:
         if not module.body:
             raise ArchitectureError("there is no network here; write for example nn.Sequential(nn.Linear(4, 1))")
         result: Bound = None
-        ties: dict[str, str] = {}
+        ties: list[tuple[str, str]] = []
         for statement in module.body:
             match statement:
                 case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target], value=value):
                     one, other = self.parameter(target, result), self.parameter(value, result)
                     if one == other or len(ties) >= MAX_TIES:
                         _refuse(statement, "a parameter is itself already" if one == other else "these are too many ties")
-                    ties[one] = other
+                    ties.append((one, other))
                 case _:
                     if ties:
                         _refuse(statement, "after the ties of a network nothing else can stand")
@@ -122,7 +122,7 @@ class _Reader:
         if not isinstance(result, Layer):
             _refuse(module.body[-1], "the last line must be a layer, and it is not")
         _check_extent(result, module.body[-1])
-        return replace(result, ties=tuple(ties.items())) if ties else result
+        return replace(result, ties=tuple(ties)) if ties else result
 
     def parameter(self, node: ast.expr, network: Bound) -> str:
         """The name in the state_dict of `net[0]["block 1"].weight`, a parameter of the network that was bound last."""

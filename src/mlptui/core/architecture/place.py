@@ -1,6 +1,8 @@
 """Places in a network in each spelling: `rgnet[0][1][0].bias`, `0.block 1.0.bias`, `[0]["block 1"][0].bias`."""
 
+import keyword
 import re
+import unicodedata
 
 _STEP = re.compile(r"""\[\s*(?:(-?\d{1,6})|"([^"\]]*)"|'([^'\]]*)')\s*\]|\.([^.\[\]]+)|^([^.\[\]]+)""")
 
@@ -56,5 +58,7 @@ def indexed(place: tuple[str, ...], children: dict[tuple[str, ...], list[str]]) 
     for i, name in enumerate(place):
         names = children.get(place[:i], [])
         counts = name.isascii() and name.isdecimal() and int(name) < len(names) and names[int(name)] == name
-        shown += f"[{name}]" if counts else f".{name}" if name.isidentifier() else f'["{name}"]'
+        plain = name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        shown += f"[{name}]" if counts else f".{name}" if plain else f'["{quoted}"]'
     return shown

@@ -16,17 +16,19 @@ from typing import NoReturn
 
 from mlptui.core.architecture.syntax import short, what
 from mlptui.core.errors import MlptuiError
+from mlptui.core.text import safe
 
 MAX_TEXT = 2000
 MAX_NODES = 400
 MAX_NUMBER = 1e38
+ROOT = "net"
 
 
 class ConsoleError(MlptuiError):
     """What was typed cannot be read or done; `column` counts from 1 where a place is at fault, else 0."""
 
     def __init__(self, message: str, column: int = 0) -> None:
-        super().__init__(message)
+        super().__init__(safe(message, 600))
         self.column = column
 
 
@@ -131,6 +133,7 @@ OPERATORS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 FUNCTIONS = ("type", "len", "print", "list", "dict", "tensor")
 _WORD = re.compile(r"[\w\"')\]]")
+_NUMBER = re.compile(r"[\d.]+")
 
 
 def read(text: str, paths: Mapping[str, str] | None = None, children: Collection[str] = ()) -> Statement:
@@ -165,6 +168,7 @@ def read(text: str, paths: Mapping[str, str] | None = None, children: Collection
 def spelled_out(text: str, paths: Mapping[str, str]) -> str:
     """The text with names of the state_dict as Python spells them: `0.weight[0]` becomes `net[0].weight[0]`."""
     result, position, quote = "", 0, ""
+    first, lengths = {name[0] for name in paths if name}, sorted({len(name) for name in paths if name}, reverse=True)
     while position < len(text):
         here = text[position]
         if quote:
@@ -172,7 +176,7 @@ def spelled_out(text: str, paths: Mapping[str, str]) -> str:
         elif here in "\"'":
             quote = here
         elif not result or not (_WORD.match(result[-1]) or result[-1] == "."):
-            name = _longest(text, position, paths)
+            name = _longest(text, position, paths, lengths) if here in first else ""
             if name:
                 result += f"net{paths[name]}"
                 position += len(name)
@@ -193,13 +197,15 @@ def _links(text: str) -> bool:
     return re.match(r"""\[\s*(-?\d+|"[^"]*"|'[^']*')\s*\]""", text) is not None
 
 
-def _longest(text: str, position: int, paths: Mapping[str, str]) -> str:
-    if not paths:
-        return ""
-    for end in range(len(text), position, -1):
-        if (end == len(text) or not (text[end].isalnum() or text[end] == "_")) and text[position:end] in paths:
-            found = text[position:end]
-            return found if ("." in found or found == text) and not found.isidentifier() else ""
+def _longest(text: str, position: int, paths: Mapping[str, str], lengths: list[int]) -> str:
+    """The longest known name that begins here. A number alone is a number, unless it is all that was typed."""
+    for length in lengths:
+        end = position + length
+        found = text[position:end]
+        if len(found) < length or found not in paths or (end < len(text) and (text[end].isalnum() or text[end] == "_")):
+            continue
+        if found == text or ("." in found and not _NUMBER.fullmatch(found)):
+            return "" if found.isidentifier() else found
     return ""
 
 
@@ -232,9 +238,11 @@ class _Reader:
                 pass
             case _:
                 return None
+        if any(k.arg is None for k in call.keywords) or any(isinstance(a, ast.Starred) for a in call.args):
+            _refuse(call, "* and ** have no place here")
         if not call.args or not name.endswith("_"):
             _refuse(call, "write nn.init.normal_(net[0].weight, std=0.01)")
-        rest = [ast.unparse(a) for a in call.args[1:]] + [f"{k.arg}={ast.unparse(k.value)}" for k in call.keywords if k.arg]
+        rest = [ast.unparse(a) for a in call.args[1:]] + [f"{k.arg}={ast.unparse(k.value)}" for k in call.keywords]
         return Initialise(self.path(call.args[0]), f"{name[:-1]}({', '.join(rest)})")
 
     def expression(self, node: ast.expr) -> Expression:
@@ -312,7 +320,7 @@ class _Reader:
                 case ast.Name(name):
                     if name.startswith("__"):
                         _refuse(node, f"{short(name)} is not to be reached here")
-                    if name in self._children:
+                    if name in self._children and name != ROOT:  # as where `net = ...` stands before it
                         links.append(Name(name))
                     elif not links and name not in ("net", "model", "self") and not name.isidentifier():
                         _refuse(node, f"nothing is called {short(name)}")

@@ -74,6 +74,10 @@ class Piece:
     low: float
     high: float = 0.0
 
+    def __str__(self) -> str:
+        numbers = f"{self.kind}({_plain(self.low)},{_plain(self.high)})" if self.kind else _plain(self.low)
+        return f"{_plain(self.share)}:{numbers}"
+
     @property
     def mean(self) -> float:
         return (self.low + self.high) / 2 if self.kind == "U" else self.low
@@ -100,12 +104,16 @@ class Scheme:
     def __str__(self) -> str:
         """As it would be written, defaults left out."""
         if self.name == "mixture":
-            return " ".join(
-                f"{p.share:g}:" + (f"{p.low:g}" if p.kind == "" else f"{p.kind}({p.low:g},{p.high:g})") for p in self.pieces
-            )
+            return " ".join(str(piece) for piece in self.pieces)
         usual = SCHEMES[self.name]
-        told = [f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.arguments if usual[n] != v]
+        told = [f"{n}={_plain(v) if isinstance(v, float) else v}" for n, v in self.arguments if usual[n] != v]
         return f"{self.name}({', '.join(told)})" if told else self.name
+
+
+def _plain(value: float) -> str:
+    """As short as it can be without losing a digit."""
+    short_ = f"{value:g}"
+    return short_ if float(short_) == value else repr(value)
 
 
 _PIECE = re.compile(r"([^\s:]+)\s*:\s*(?:([UNun])\s*\(([^()]*)\)|([^\s:()]+))(?:\s+|$)")
@@ -116,6 +124,8 @@ def read(text: str) -> Scheme:
     text = text.strip()
     if len(text) > MAX_TEXT:
         raise SchemeError("this is too long for a way to draw numbers")
+    if "#" in text:
+        raise SchemeError("a # has no place here")
     if not text:
         raise SchemeError("write how to draw, as normal(0, 0.01), xavier_uniform or constant(1)")
     if re.match(r"[-+.\d]", text):
@@ -250,12 +260,18 @@ def _inside(part: tuple[float, str, float, float, float, float], low: float, hig
         return max(0.0, min(high, two) - max(low, one)) / (two - one) if two > one else float(low <= one < high)
     if two == 0:
         return float(low <= one < high)
-    total = _bell(most, one, two) - _bell(least, one, two)
-    return max(0.0, _bell(min(high, most), one, two) - _bell(max(low, least), one, two)) / total if total else 0.0
+    total = _bell((least - one) / two, (most - one) / two)
+    return _bell((max(low, least) - one) / two, (min(high, most) - one) / two) / total if total else 0.0
 
 
-def _bell(x: float, mean: float, deviation: float) -> float:
-    return 0.5 * (1 + math.erf((x - mean) / deviation / math.sqrt(2)))
+def _bell(low: float, high: float) -> float:
+    """The share of a standard normal between two numbers, exact far out, too."""
+    if high <= low:
+        return 0.0
+    if low < 0 < high:
+        return 0.5 * (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)))
+    near, far = (low, high) if low >= 0 else (-high, -low)
+    return 0.5 * (math.erfc(near / math.sqrt(2)) - math.erfc(far / math.sqrt(2)))
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -326,7 +342,7 @@ def _cut(mean: float, deviation: float, low: float, high: float) -> Theory:
     if not deviation:
         return _around(min(max(mean, low), high), 0.0)
     a, b = (low - mean) / deviation, (high - mean) / deviation
-    inside = _bell(b, 0, 1) - _bell(a, 0, 1)
+    inside = _bell(a, b)
     if inside <= 0:
         return _even(low, high)
     da, db = (math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in (a, b))

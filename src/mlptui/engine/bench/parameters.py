@@ -11,16 +11,19 @@ import torch
 from torch import nn
 
 from mlptui.core.bench import Answer, Sheet
+from mlptui.core.errors import StorageError
 from mlptui.core.parameters import messages, schemes
 from mlptui.core.parameters.messages import Console, Drawn, Exported, Listed, Measures, Previewed, Put, Said, View, Viewed
 from mlptui.core.text import counted, safe
 from mlptui.engine import weights
+from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import same_randomness
 from mlptui.engine.parameters import contents, evaluate, initialise, passes, shown, tensors, views
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure
 from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import INITIAL, mix
+from mlptui.store import atomic
 
 if TYPE_CHECKING:
     from mlptui.engine.bench.workbench import Workbench
@@ -119,7 +122,10 @@ class Parameters:
         words = ", ".join(f"{n:g}" for n in request.numbers)
         if request.action in NUMBERED and not request.numbers:
             raise ParameterError(f"{request.action} needs a number")
-        new = [(named, self._new(i, named, request, known)) for i, named in enumerate(chosen.values())]
+        try:
+            new = [(named, self._new(i, named, request, known)) for i, named in enumerate(chosen.values())]
+        except (RuntimeError, OverflowError, TypeError) as error:
+            raise ParameterError(f"{request.action} cannot be done: {one_line(error)}") from None
 
         def act() -> None:
             for named, data in new:
@@ -138,6 +144,10 @@ class Parameters:
     def _new(self, number: int, named: Named, request: Put, known: dict[str, Named]) -> torch.Tensor | None:
         old = named.tensor.detach()
         first = request.numbers[0] if request.numbers else math.nan
+        if not old.is_floating_point() and request.action in ("fill", "add") and not (abs(first) < 1 << 53 and first % 1 == 0):
+            raise ParameterError(
+                f"{safe(named.path, 80)} holds {str(old.dtype).removeprefix('torch.')}; {first:g} is no such number"
+            )
         match request.action:
             case "freeze" | "thaw" | "forget":
                 return None
@@ -185,6 +195,8 @@ class Parameters:
         raise ParameterError(f"there is no change {safe(request.action, 40)}")
 
     def initialise(self, request: messages.Initialise) -> Sheet:
+        if not request.rules:
+            raise ParameterError("say which parameters are drawn, and how")
         drawn = initialise.draw(self.model, request.rules, request.seed)
 
         def act() -> None:
@@ -235,6 +247,8 @@ class Parameters:
         )
 
     def tie(self, request: messages.Tie) -> Sheet:
+        if not request.paths:
+            raise ParameterError("no parameter is chosen")
         found = [tensors.sized(self.model, path) for path in dict.fromkeys(request.paths)]
         return self._untie(found) if request.apart else self._tie(found)
 
@@ -269,7 +283,7 @@ class Parameters:
 
         def act() -> None:
             for path, named in mine.items():
-                if named.alias_of:
+                if named.alias_of or "[" in named.name:
                     continue
                 other = theirs[path].tensor
                 gradient = other.grad if named.kind == "parameter" else None
@@ -297,7 +311,11 @@ class Parameters:
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)
         data = weights.packed(self.model, self.workbench.now.text)
-        weights.write(file, data)
+        try:
+            weights.write(file, data)
+        except (OSError, StorageError) as error:
+            reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+            raise ParameterError(f"{safe(request.file, 200) or 'no file'} cannot be written: {reason}") from None
         return Exported(file=request.file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 

@@ -57,18 +57,22 @@ class States:
         self.now, self.future = state, []
         self._trim()
 
-    def edit(self, says: str, act: Callable[[], None], note: str = "", **changed: Any) -> None:
-        """A step that changes what tensors hold, by `act`, and leaves the layers; all of it, or where it raises nothing."""
+    def edit(self, says: str, act: Callable[[], dict[str, Any] | None], note: str = "", **changed: Any) -> None:
+        """A step that changes what tensors hold, by `act`, and leaves the layers; all of it, or where it raises nothing.
+
+        `act` may give more of the state that is different now.
+        """
         assert self.now is not None
         before = self.now
         self._leave(before)
         try:
-            act()
+            more = act() or {}
+            after = replace(before, **{"says": says, "note": note, "drawn": None, "held": (), "cost": 0, **changed, **more})
         except BaseException:
             contents.restore(before.held)
             raise
         self.past.append(before)
-        self.now, self.future = replace(before, **{"says": says, "note": note, "drawn": None, "held": (), **changed}), []
+        self.now, self.future = after, []
         self._trim()
 
     def go(self, by: int) -> bool:
@@ -86,7 +90,7 @@ class States:
 
     def back_to(self, before: "States") -> None:
         """As if nothing had happened since `before` was copied."""
-        if before.now is not None and before.now is not self.now:
+        if before.now is not None:  # also where the present one is the same: what was begun may have been broken off
             contents.restore(before.now.held)
         self.past, self.now, self.future = before.past, before.now, before.future
 

@@ -1,11 +1,8 @@
 """The model that a person works on, and the answers to what they ask of it. Serves in a process of its own and in-process."""
 
-import io
 import os
-import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from mlptui.core.parameters.console import ConsoleError
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign, weights
+from mlptui.engine.bench.captured import captured
 from mlptui.engine.bench.parameters import Parameters
 from mlptui.engine.bench.states import State, States
 from mlptui.engine.build import build, check_fits
@@ -34,12 +32,12 @@ from mlptui.engine.inspect.compare import compare
 from mlptui.engine.inspect.copies import CopyError, copied
 from mlptui.engine.inspect.flow import flow
 from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
+from mlptui.engine.parameters import ties
 from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
 from mlptui.store.paths import Paths
 
 SURELY_SMALL = 20_000_000  # parameters that any machine holds; above, memory is looked at first
-KEPT_OUTPUT = 4096  # characters of what code printed
 TWINS = {name: f"{name}Corrected" for name in ("MyLinear", "CenteredLayer", "FixedHiddenMLP")}
 
 
@@ -61,7 +59,7 @@ class Workbench:
             bench.Flow: self.flow,
             bench.Check: self.check,
             Compare: self.compare,
-            bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvision_names())),
+            bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvisionties.names())),
             **Parameters(self).actions,
         }
 
@@ -127,17 +125,17 @@ class Workbench:
         if request.place not in dict(before.tree.walk()):
             raise edit.EditError(f"{'.'.join(request.place)} is made by code; change it there, it is read again when saved")
         tree, place, says = self._changed(before.tree, request)
-        tree = edit.tied_as(before.tree, tree)
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in before.made.items() if key in here}
         self._steps += 1
         torch.manual_seed(mix(self.seed, WEIGHTS, self._steps))
-        text = to_text(tree)
-        parse(text)  # the bounds of the language hold for what is built by keys
+        parse(to_text(tree))  # the bounds of the language hold for what is built by keys
         check_memory(tree)
+        model = build(tree, made)
+        tree = ties.as_built(tree, model, made, edit.moved(before.tree, tree, ties.names(before.tree.ties)))
         known_times = dict(before.watched)
         watched = tuple((file, known_times.get(file, now)) for file, now in _watched(tree))
-        self.states.enter(State(tree, build(tree, made), made, text, says, "", watched))
+        self.states.enter(State(tree, model, made, to_text(tree), says, "", watched))
         return self.sheet(place)
 
     def _changed(self, tree: Layer, request: Change) -> tuple[Layer, Place, str]:
@@ -147,13 +145,13 @@ class Workbench:
             return *edit.ACTIONS[request.action](tree, place), f"{request.action} {describe(where)}"
         match request.action:
             case "add" | "inside":
-                layer = parse(text)
+                layer = _untied(parse(text))
                 return *edit.add(tree, place, layer, request.action == "inside"), f"add {describe(layer)}"
             case "insert":
-                layer = parse(text)
+                layer = _untied(parse(text))
                 return *edit.add_before(tree, place, layer), f"add {describe(layer)}"
             case "replace":
-                layer = parse(text)
+                layer = parse(text) if not place else _untied(parse(text))
                 return *edit.change(tree, place, layer), f"make it {describe(layer)}"
             case "arguments":
                 layer = _of_kind(where, parse(f"{known.spelled(where.kind)}({text})"))
@@ -174,33 +172,31 @@ class Workbench:
 
     def tied(self, first: Named, others: list[Named]) -> Sheet:
         """Parameters become one, in the network and in its text; the first one's values stay."""
-        ties = (*self.now.tree.ties, *((one.path, first.path) for one in others))
         says = f"tie {', '.join(one.path for one in others)} to {first.path}"
-        return self._with_ties(ties, safe(says, 120), [(one, first.tensor) for one in others])
+        names = [first.path, *(one.path for one in others)]
+        return self._with_slots(safe(says, 120), [(one, first.tensor) for one in others], names)
 
     def untied(self, found: list[Named]) -> Sheet:
-        """Parameters get values of their own again."""
-        ties, slots = self.now.tree.ties, list[tuple[Named, torch.Tensor]]()
-        for one in found:
-            if not any(one.path in pair for pair in ties):
-                where = "it stands at several places; T in area 2 unties layers" if one.alias_of else "nothing is tied to it"
-                raise UsageError(f"{safe(one.path, 80)} cannot be untied: {where}")
-            slots.append((one, torch.nn.Parameter(one.tensor.detach().clone(), one.tensor.requires_grad)))
-            ties = _without(ties, one.path)
-        return self._with_ties(ties, safe(f"untie {', '.join(one.path for one in found)}", 120), slots)
+        """Parameters get values of their own again; where all of a group do, the first of them keeps those that it has."""
+        slots = ties.apart(self.now.model, self.now.tree, found)
+        return self._with_slots(safe(f"untie {', '.join(one.path for one in found)}", 120), slots, [])
 
-    def _with_ties(self, ties: tuple[tuple[str, str], ...], says: str, slots: list[tuple[Named, torch.Tensor]]) -> Sheet:
+    def _with_slots(self, says: str, slots: list[tuple[Named, torch.Tensor]], names: list[str]) -> Sheet:
+        """Other parameters in the places of some; `names` may be tied now."""
         before = self.now
-        tree = replace(before.tree, ties=ties)
-        text = to_text(tree)
-        parse(text)
 
-        def act() -> None:
+        def act() -> dict[str, Any]:
             for one, tensor in slots:
                 setattr(one.module, one.name, tensor)
+            made = dict(before.made)
+            tree = ties.as_built(replace(before.tree, ties=()), before.model, made, [*ties.names(before.tree.ties), *names])
+            made[id(tree)] = before.model
+            text = to_text(tree)
+            parse(text)
+            here = {id(layer) for _, layer in tree.walk()}
+            return {"tree": tree, "text": text, "made": {key: module for key, module in made.items() if key in here}}
 
-        made = {**before.made, id(tree): before.model}
-        self.states.edit(says, act, tree=tree, text=text, made=made)
+        self.states.edit(says, act)
         return self.sheet()
 
     def history(self, request: bench.History) -> Sheet:
@@ -212,7 +208,7 @@ class Workbench:
         """Run a copy once, and take the layers that became sized from it; the text names their sizes from then on."""
         before = self.now
         found = places.spots(before.model)
-        lazy = {spot.place for spot in found if places.lazy_names(spot.module)}
+        lazy = {spot.place for spot in found if places.lazyties.names(spot.module)}
         if not lazy:
             raise UsageError("no layer waits for its size")
         self._check_lazy(request.input)
@@ -240,9 +236,10 @@ class Workbench:
             made[id(new)] = modules[leaf]
         here = {id(layer) for _, layer in tree.walk()}
         made = {key: module for key, module in made.items() if key in here}
-        tree = edit.tied_as(before.tree, tree)
+        model = build(tree, made)
+        tree = ties.as_built(tree, model, made, edit.moved(before.tree, tree, ties.names(before.tree.ties)))
         text = before.text if tree is before.tree else to_text(tree)
-        self.states.enter(State(tree, build(tree, made), made, text, "materialise", "", before.watched))
+        self.states.enter(State(tree, model, made, text, "materialise", "", before.watched))
         return self.sheet()
 
     def sheet(self, at: Place = ()) -> Sheet:
@@ -357,20 +354,10 @@ class Workbench:
         return compare(_rows(self.now.model, self.now.tree), _rows(other, tree), label(tree))
 
 
-def _without(ties: tuple[tuple[str, str], ...], path: str) -> tuple[tuple[str, str], ...]:
-    """Those that were one with a parameter stay one without it."""
-    kept: list[tuple[str, str]] = []
-    heir = ""
-    for one, other in ties:
-        if one == path:
-            heir = heir or other
-        elif other == path:
-            if heir:
-                kept.append((one, heir))
-            heir = heir or one
-        else:
-            kept.append((one, other))
-    return tuple(kept)
+def _untied(layer: Layer) -> Layer:
+    if layer.ties:
+        raise UsageError("only a whole network can have ties; put the layers in first, then tie their parameters in area 3")
+    return layer
 
 
 def _of_kind(before: Layer, after: Layer) -> Layer:
@@ -413,33 +400,3 @@ def _watched(tree: Layer) -> tuple[tuple[str, int], ...]:
         except OSError:
             continue
     return tuple(found)
-
-
-class _Kept(io.TextIOBase):
-    """Passes on what is written and keeps the end of it."""
-
-    def __init__(self, onward: Any) -> None:
-        self._onward = onward
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text = (self.text + text)[-KEPT_OUTPUT:] if len(text) < KEPT_OUTPUT else text[-KEPT_OUTPUT:]
-        return int(self._onward.write(text))
-
-    def flush(self) -> None:
-        self._onward.flush()
-
-    def lines(self) -> tuple[str, ...]:
-        return tuple(safe(line, 300) for line in self.text.splitlines()[-20:])
-
-
-@contextmanager
-def captured() -> Iterator[_Kept]:
-    """What code prints meanwhile goes where standard error goes, and its end is kept."""
-    kept = _Kept(sys.stderr)
-    before = sys.stdout, sys.stderr
-    sys.stdout = sys.stderr = kept
-    try:
-        yield kept
-    finally:
-        sys.stdout, sys.stderr = before

@@ -109,6 +109,7 @@ def put(
     if kept is not None and (kept.shape != new.shape or kept.dtype != new.dtype):
         kept = None
     flag = tensor.requires_grad if trainable is None else trainable
+    _stamps.pop(tensor, None)  # first, so that what is broken off here is known to hold something else
     _set(tensor, new, flag and new.dtype.is_floating_point, kept)
     _stamps[tensor] = next(_numbers)
     if data is not None:

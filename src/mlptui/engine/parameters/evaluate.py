@@ -3,6 +3,7 @@
 Nothing is looked up by a name that is not in a table here or one of the network's own, so no code of anybody runs.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from mlptui.engine.inspect.places import plain_tensors, registered
 from mlptui.engine.parameters.tensors import Named, tensors
 
 MAX_NUMBERS = 1 << 26  # of what a line computes on the way
+MAX_LISTED = 4096
 ATTRIBUTES = ("data", "grad", "shape", "dtype", "device", "requires_grad", "ndim", "T", "mT", "is_leaf", "itemsize", "nbytes")
 METHODS = (
     "abs", "all", "amax", "amin", "any", "argmax", "argmin", "ceil", "clamp", "clone", "count_nonzero", "cpu", "cumsum",
@@ -155,7 +157,8 @@ class Evaluator:
         own |= {name for name, _ in plain_tensors(self.model)}
         line = read(text, paths, own)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 if isinstance(line, Assign):
                     return self._assign(line)
                 if isinstance(line, Initialise):
@@ -163,7 +166,9 @@ class Evaluator:
                 return self._show(line)
         except ConsoleError:
             raise
-        except (RuntimeError, IndexError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError) as error:
+        except MemoryError:
+            raise ConsoleError("there is not enough memory for that") from None
+        except Exception as error:  # torch raises what it likes, a person's own layers too
             raise ConsoleError(f"torch says: {one_line(error)}") from None
 
     # showing
@@ -189,26 +194,36 @@ class Evaluator:
             case Function("type", (one,)):
                 return type(self._value(one))
             case Function("len", (one,)):
-                return len(self._value(one))
+                return self._length(self._value(one))
             case Function("tensor", (one,)):
                 return torch.tensor(self._value(one))
             case Operation(operator, left, right):
                 return self._operate(operator, self._value(left), self._value(right))
         raise ConsoleError("this cannot be computed")
 
+    def _length(self, value: Any) -> int:
+        own = getattr(type(value), "__len__", None)
+        if isinstance(value, nn.Module) and own not in (nn.Sequential.__len__, nn.ModuleList.__len__, nn.ModuleDict.__len__):
+            raise ConsoleError(f"a {type(value).__name__} has no length")
+        return len(value)
+
     def _operate(self, operator: str, left: Any, right: Any) -> Any:
+        if operator in ("is", "is not"):
+            return OPERATORS[operator](left, right)
         for side in (left, right):
-            if isinstance(side, nn.Module | str | list | dict) and operator not in ("==", "!=", "is", "is not"):
+            if not isinstance(side, torch.Tensor | int | float) and operator not in ("==", "!="):
                 raise ConsoleError(f"there is no {operator} for a {_called(side)}")
-        numbers = [side for side in (left, right) if isinstance(side, int | float)]
-        if operator == "**" and (any(abs(n) > 1000 for n in numbers) or len(numbers) == 2):
-            if len(numbers) == 2:
-                left, right = float(left), float(right)
-            if abs(right) > 1000 if isinstance(right, int | float) else False:
+        if operator == "**" and isinstance(right, int | float) and (abs(right) > 64 or not isinstance(left, torch.Tensor)):
+            if abs(right) > 1000 or (isinstance(left, int | float) and abs(left) > 1000):
                 raise ConsoleError("this power is too large")
-        shapes = [side.shape for side in (left, right) if isinstance(side, torch.Tensor)]
-        if len(shapes) == 2 and operator != "@" and torch.Size(torch.broadcast_shapes(*shapes)).numel() > MAX_NUMBERS:
-            raise ConsoleError("these are too many numbers")
+            left = float(left) if isinstance(left, int) else left
+        if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+            if operator == "@":
+                rows = left.numel() // max(1, left.shape[-1] if left.dim() else 1)
+                columns = right.numel() // max(1, right.shape[-2] if right.dim() > 1 else right.numel())
+                _bounded(rows * columns)
+            else:
+                _bounded(torch.Size(torch.broadcast_shapes(left.shape, right.shape)).numel())
         return OPERATORS[operator](left, right)
 
     # walking
@@ -286,6 +301,10 @@ class Evaluator:
             return Spot(None)
         if name == "training":
             return Spot(module.training)
+        if isinstance(held := vars(module).get(name), list | tuple | dict) and any(key.startswith(f"{name}[") for key in own):
+            if isinstance(held, dict):
+                return Spot({key: item for key, item in held.items() if isinstance(item, torch.Tensor)})
+            return Spot([item if isinstance(item, torch.Tensor) else type(item).__name__ for item in held])
         raise ConsoleError(_nothing(module, name, {**children, **{k: v for k, v in own.items() if v is not None}}), column)
 
     def _of_tensor(self, spot: Spot, name: str, call: Call | None, column: int) -> Spot:
@@ -303,8 +322,14 @@ class Evaluator:
             given = [self._value(argument) for argument in call.arguments]
             named = {key: self._value(value) for key, value in call.named}
             data = tensor.detach()
-            if name in ("mean", "std", "var", "norm", "quantile", "median") and not data.is_floating_point():
+            if name in ("mean", "std", "var", "norm", "quantile", "median") and not (
+                data.is_floating_point() or data.is_complex()
+            ):
                 data = data.float()
+            if name == "diag" and data.dim() == 1:
+                _bounded((data.numel() + abs(int(given[0]) if given else 0)) ** 2)
+            if name == "tolist" and data.numel() > MAX_LISTED:
+                raise ConsoleError(f"a list of {data.numel():,} numbers is too long to be read; take a part of it")
             return Spot(getattr(data, name)(*given, **named), spot.named)
         if name not in ATTRIBUTES:
             close = nearest(name, (*ATTRIBUTES, *METHODS))
@@ -348,6 +373,8 @@ class Evaluator:
         part = self._open(target)
         if name == "copy_" and given and isinstance(given[0], list):
             given[0] = torch.tensor(given[0])
+        if isinstance(target.links[-1], Index) and any(isinstance(item, tuple) for item in target.links[-1].items):
+            raise ConsoleError("a part chosen by a list is a copy; changing it would change nothing", path.column)
         changed = part.value.clone()
         getattr(changed, name)(*given, **words)
         return part.write(changed)
@@ -376,7 +403,12 @@ class Evaluator:
         if not isinstance(value, torch.Tensor | int | float):
             raise ConsoleError(f"a {_called(value)} cannot be put into a tensor", line.target.column)
         part = self._open(line.target)
-        return part.write(self._operate(line.operator, part.value, value) if line.operator else value)
+        if line.operator:
+            value = self._operate(line.operator, part.value, value)
+            if isinstance(value, torch.Tensor) and not torch.can_cast(value.dtype, part.parent.dtype):
+                kinds = (str(t.dtype).removeprefix("torch.") for t in (value, part.parent))
+                raise ConsoleError("the result is {}, the tensor holds {}".format(*kinds), line.target.column)
+        return part.write(value)
 
     def _exact(self, path: Path) -> Named:
         """The very name that was typed, where a tensor has several."""
@@ -410,7 +442,8 @@ class Evaluator:
             elif isinstance(link, Name) and call is None and link.name in VIEWS:
                 parent = parent if link.name == "data" else getattr(parent, link.name)
             elif isinstance(link, Name) and call is not None and link.name in VIEW_METHODS:
-                parent = getattr(parent, link.name)(*(self._value(a) for a in call.arguments))
+                named_values = {key: self._value(value) for key, value in call.named}
+                parent = getattr(parent, link.name)(*(self._value(a) for a in call.arguments), **named_values)
             else:
                 raise ConsoleError(f"{_told(link)} is a copy; changing it would change nothing", column)
         if parent.untyped_storage().data_ptr() != new.untyped_storage().data_ptr() and parent.numel():
@@ -450,6 +483,11 @@ def _torch_index(link: Index) -> Any:
 
     found = tuple(item(one) for one in link.items)
     return found[0] if link.single else found
+
+
+def _bounded(count: int) -> None:
+    if count > MAX_NUMBERS:
+        raise ConsoleError("these are too many numbers")
 
 
 def _walked(module: nn.Module, name: str) -> Any:

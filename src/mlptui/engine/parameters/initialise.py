@@ -6,6 +6,7 @@ less changes no other tensor.
 
 import fnmatch
 import math
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -127,11 +128,13 @@ def draw(model: nn.Module, rules: tuple[Rule, ...], seed: int) -> list[tuple[Nam
 
 def drawn(named: Named, scheme: Scheme, seed: int) -> torch.Tensor:
     """A tensor of the same shape, type and device, drawn on the CPU. Leaves the global random state elsewhere."""
-    tensor = torch.empty(named.tensor.shape, dtype=torch.float32)
+    exact = torch.float64 if named.tensor.dtype == torch.float64 else torch.float32
+    tensor = torch.empty(named.tensor.shape, dtype=exact)
     torch.manual_seed(seed)
     if scheme.name == "default":
         scheme = schemes.read(default_scheme(named))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of bounds far from the mean
         if scheme.name == "mixture":
             _mix(tensor, scheme)
         else:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from mlptui.core.parameters.messages import Depth, Train, Use, Viewed
-from mlptui.core.recipe import CROSS_ENTROPY, Optimizer
+from mlptui.core.recipe import CROSS_ENTROPY, MEAN_SQUARED, Optimizer
 from mlptui.core.text import safe
 from mlptui.core.wire import Input
 from mlptui.engine import objective, optimisers
@@ -67,7 +68,7 @@ def loss_of(outputs: object, batch: Batch, wanted: str) -> tuple[torch.Tensor, s
         )
     if not classes and outputs.numel() != batch.targets.numel():
         raise ParameterError(f"the network gives {list(outputs.shape)}; one number a sample is wanted")
-    goal = objective.make(CROSS_ENTROPY if classes else wanted if wanted != CROSS_ENTROPY else "mse", 1.0)
+    goal = objective.make(CROSS_ENTROPY if classes else MEAN_SQUARED, 1.0)
     return goal.loss(outputs, batch.targets), "cross-entropy" if classes else "mean squared error"
 
 
@@ -89,6 +90,8 @@ def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed:
     """
     if not 0 <= wanted.steps <= MAX_STEPS or not 1 <= wanted.batch_size <= MAX_BATCH:
         raise ParameterError(f"up to {MAX_STEPS:,} steps of up to {MAX_BATCH:,} samples are done on the bench")
+    if wanted.loss not in (CROSS_ENTROPY, MEAN_SQUARED):
+        raise ParameterError(f"there is no loss {safe(wanted.loss, 40)}; there are {CROSS_ENTROPY} and {MEAN_SQUARED}")
     if any(named.lazy for named in tensors(model).values()):
         raise ParameterError("some layers wait for their sizes; give the network an input first (! in area 2)")
     twin = copied(model)
@@ -128,21 +131,32 @@ def _told(wanted: Train) -> str:
 
 
 def _optimizer(wanted: Train, learning: dict[str, nn.Parameter | torch.Tensor], before: Training) -> torch.optim.Optimizer:
-    recipe = Optimizer(
-        name=wanted.optimizer,  # type: ignore[arg-type]
-        lr=wanted.rate,
-        momentum=wanted.momentum if wanted.optimizer in ("sgd", "rmsprop") else 0.0,
-        weight_decay=wanted.weight_decay,
-    )
+    try:
+        recipe = Optimizer.model_validate(
+            {
+                "name": wanted.optimizer,
+                "lr": wanted.rate,
+                "momentum": wanted.momentum if wanted.optimizer in ("sgd", "rmsprop") else 0.0,
+                "weight_decay": wanted.weight_decay,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ParameterError(f"{first['loc'][0] if first['loc'] else 'optimizer'}: {first['msg']}") from None
     optimizer = optimisers.make(recipe, learning.values(), CPU)  # type: ignore[arg-type]
-    if before.optimizer == _told(wanted):
+    if before.optimizer == _told(wanted) and all(_continues(before.state.get(path), p) for path, p in learning.items()):
         for path, parameter in learning.items():
-            kept = before.state.get(path)
-            if kept is not None and all(
-                not isinstance(v, torch.Tensor) or v.dim() == 0 or v.shape == parameter.shape for v in kept.values()
-            ):
-                optimizer.state[parameter] = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in kept.items()}
+            kept = before.state[path]
+            optimizer.state[parameter] = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in kept.items()}
     return optimizer
+
+
+def _continues(kept: dict[str, Any] | None, parameter: torch.Tensor) -> bool:
+    """Whether an optimiser's state is still that of a parameter; where one is not, all begin anew."""
+    if kept is None:
+        return False
+    moments = [v for v in kept.values() if isinstance(v, torch.Tensor) and v.dim() > 0]
+    return all(v.shape == parameter.shape and v.dtype == parameter.dtype for v in moments)
 
 
 def uses(model: nn.Module, path: str, wanted: Input, paths: Paths, seed: int, size: int = 32) -> Viewed:

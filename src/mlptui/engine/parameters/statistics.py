@@ -56,15 +56,17 @@ def measure(tensor: torch.Tensor) -> Statistics:
     mean, squares, power = total / finite, 0.0, 0.0
     if not math.isfinite(total):  # the sum of numbers near the largest there is
         mean = sum(float((p[torch.isfinite(p)] / finite).sum()) for p in pieces(tensor))
-    largest = max(abs(low), abs(high)) or 1.0
+    largest = max(abs(low), abs(high)) or 1.0  # squares of very large and very small numbers are not numbers
+    farthest = max(high - mean, mean - low) or 1.0
+    farthest = farthest if math.isfinite(farthest) else largest
     for piece in pieces(tensor):
         good = piece[torch.isfinite(piece)]
-        squares += float((good - mean).square().sum())
-        power += float((good / largest).square().sum())  # squares of very large and very small numbers are not numbers
+        squares += float((good / farthest - mean / farthest).square().sum())
+        power += float((good / largest).square().sum())
     return Statistics(
         count,
         mean,
-        math.sqrt(squares / finite),
+        farthest * math.sqrt(squares / finite),
         low,
         high,
         largest * math.sqrt(power),
@@ -76,12 +78,12 @@ def measure(tensor: torch.Tensor) -> Statistics:
 def histogram(tensor: torch.Tensor, low: float, high: float, bins: int) -> tuple[int, ...]:
     """How many finite numbers fall into each of `bins` equal steps from `low` to `high`, which belongs to the last one."""
     counts = torch.zeros(bins, dtype=torch.int64)
-    if tensor.is_meta or not low < high or not math.isfinite(high - low):
+    if tensor.is_meta or not low < high:
         if tensor.numel() and not tensor.is_meta and low == high:
             counts[bins // 2] = sum(int(torch.isfinite(piece).sum()) for piece in pieces(tensor))
         return tuple(counts.tolist())
     for piece in pieces(tensor):
         good = piece[torch.isfinite(piece)]
-        place = ((good - low) * (bins / (high - low))).floor().clamp_(0, bins - 1).long()
+        place = ((good / 2 - low / 2) / (high / 2 - low / 2) * bins).floor().clamp_(0, bins - 1).long()
         counts += torch.bincount(place, minlength=bins)
     return tuple(counts.tolist())

@@ -166,7 +166,11 @@ def default_scheme(named: Named) -> str:
     nn, module = torch.nn, named.module
     if named.kind != "parameter":
         return ""
-    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and type(module).__module__.startswith("torch.nn"):
+    plain = (
+        type(module).__module__ in ("torch.nn.modules.linear", "torch.nn.modules.conv")
+        and type(module).__name__ != "NonDynamicallyQuantizableLinear"
+    )
+    if plain and isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and named.name in ("weight", "bias"):
         weight = module.weight
         flow = schemes.fans(tuple(weight.shape)) if isinstance(weight, torch.Tensor) else None
         bound = 1 / math.sqrt(flow[0]) if flow and flow[0] else 0.0

@@ -41,7 +41,7 @@ class DrawScreen(Prompt):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.lines[1].focus()
+        self.call_after_refresh(self.lines[1].focus)
 
     def answers(self) -> list[tuple[str, str]]:
         return [
