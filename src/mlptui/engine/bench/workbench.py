@@ -59,7 +59,7 @@ class Workbench:
             bench.Flow: self.flow,
             bench.Check: self.check,
             Compare: self.compare,
-            bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvisionties.names())),
+            bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvision_names())),
             **Parameters(self).actions,
         }
 
@@ -208,7 +208,7 @@ class Workbench:
         """Run a copy once, and take the layers that became sized from it; the text names their sizes from then on."""
         before = self.now
         found = places.spots(before.model)
-        lazy = {spot.place for spot in found if places.lazyties.names(spot.module)}
+        lazy = {spot.place for spot in found if places.lazy_names(spot.module)}
         if not lazy:
             raise UsageError("no layer waits for its size")
         self._check_lazy(request.input)
