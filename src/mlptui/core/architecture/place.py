@@ -58,7 +58,12 @@ def indexed(place: tuple[str, ...], children: dict[tuple[str, ...], list[str]]) 
     for i, name in enumerate(place):
         names = children.get(place[:i], [])
         counts = name.isascii() and name.isdecimal() and int(name) < len(names) and names[int(name)] == name
-        plain = name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+        plain = (
+            name.isidentifier()
+            and not keyword.iskeyword(name)
+            and not name.startswith("__")
+            and unicodedata.normalize("NFKC", name) == name
+        )
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         shown += f"[{name}]" if counts else f".{name}" if plain else f'["{quoted}"]'
     return shown

@@ -10,6 +10,7 @@ What the links of a path mean is for whoever has the network; here is only what 
 import ast
 import math
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
@@ -150,19 +151,26 @@ def read(text: str, paths: Mapping[str, str] | None = None, children: Collection
         raise ConsoleError("one line of printable characters, please")
     line = spelled_out(text.strip(), paths or {})
     try:
-        body = ast.parse(line).body
-    except SyntaxError as error:
-        raise ConsoleError(f"this cannot be read: {short(error.msg or 'syntax')}", error.offset or 0) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise ConsoleError("this cannot be read") from None
-    if len(body) != 1:
-        raise ConsoleError("one thing at a time, please")
-    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's own, about odd literals
+            body = ast.parse(line).body
+        if len(body) != 1:
+            raise ConsoleError("one thing at a time, please")
         if sum(1 for _ in ast.walk(body[0])) > MAX_NODES:
             raise ConsoleError("this is too much for one line")
         return _Reader(frozenset(children)).statement(body[0])
-    except RecursionError:
-        raise ConsoleError("this is too deeply nested") from None
+    except SyntaxError as error:
+        message, offset = f"this cannot be read: {short(error.msg or 'syntax')}", error.offset or 0
+    except ConsoleError as error:
+        message, offset = (
+            str(error),
+            len(line.encode()[: max(0, error.column - 1)].decode(errors="ignore")) + 1 if error.column else 0,
+        )
+    except (ValueError, RecursionError, MemoryError):
+        message, offset = "this cannot be read", 0
+    if line != text.strip():  # places are those of the line as it is read
+        offset = 0
+    raise ConsoleError(message, offset + len(text) - len(text.lstrip()) if offset else 0)
 
 
 def spelled_out(text: str, paths: Mapping[str, str]) -> str:
@@ -314,6 +322,8 @@ class _Reader:
                 case ast.Call(func=ast.Attribute() as inner, args=arguments, keywords=named):
                     if any(k.arg is None for k in named) or any(isinstance(a, ast.Starred) for a in arguments):
                         _refuse(node, "* and ** have no place here")
+                    if len({k.arg for k in named}) < len(named):
+                        _refuse(node, "an argument stands here twice")
                     given = tuple(self.expression(a) for a in arguments)
                     links.append(Call(given, tuple((str(k.arg), self.expression(k.value)) for k in named)))
                     node = inner

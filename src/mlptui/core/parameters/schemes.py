@@ -6,6 +6,7 @@ Names, arguments and defaults are those of `torch.nn.init`; a mixture has for ea
 import ast
 import math
 import re
+import warnings
 from dataclasses import dataclass
 
 from mlptui.core.architecture.syntax import nearest, short
@@ -14,6 +15,7 @@ from mlptui.core.errors import UsageError
 MAX_TEXT = 400
 MAX_PARTS = 8
 MAX_NUMBER = 1e30
+LEAST_INSIDE = 1e-3
 
 # name: arguments with their defaults (None: required)
 SCHEMES: dict[str, dict[str, float | str | None]] = {
@@ -167,7 +169,9 @@ def _called(name: str, arguments: str) -> Scheme:
 def _values(text: str) -> list[tuple[str, object]]:
     """Names ("" where there is none) and literals of an argument list."""
     try:
-        call = ast.parse(f"f({text})", mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's own, about odd literals
+            call = ast.parse(f"f({text})", mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or any(k.arg is None for k in call.keywords):
             raise ValueError
         plain = [("", ast.literal_eval(a) if not isinstance(a, ast.Name) else a.id) for a in call.args]
@@ -194,8 +198,12 @@ def _check(scheme: Scheme) -> None:
         raise SchemeError("std cannot be negative")
     if name in ("uniform", "trunc_normal") and scheme.argument("a") > scheme.argument("b"):
         raise SchemeError(f"a must not be above b in {name}")
-    if name == "trunc_normal" and scheme.argument("a") == scheme.argument("b"):
-        raise SchemeError("a must be below b in trunc_normal")
+    if name == "trunc_normal":
+        mean, std, low, high = (scheme.argument(key) for key in ("mean", "std", "a", "b"))
+        if low == high or not std:
+            raise SchemeError("trunc_normal needs a below b, and a std above 0")
+        if _bell((low - mean) / std, (high - mean) / std) < LEAST_INSIDE:  # torch throws away what falls outside
+            raise SchemeError(f"nearly nothing of a bell around {mean:g} with std {std:g} lies from a={low:g} to b={high:g}")
     if name == "sparse" and not 0 <= scheme.argument("sparsity") <= 1:
         raise SchemeError("sparsity is a share from 0 to 1")
     if name == "dirac" and (scheme.argument("groups") < 1 or scheme.argument("groups") % 1):

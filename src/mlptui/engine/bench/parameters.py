@@ -112,9 +112,9 @@ class Parameters:
 
     def put(self, request: Put) -> Sheet:
         """One step for all the paths together. Raises ParameterError."""
+        known = tensors.tensors(self.model)
         if not request.paths:
             raise ParameterError("no tensor is chosen")
-        known = tensors.tensors(self.model)
         chosen = {id(n.tensor): n for n in (tensors.sized(self.model, path) for path in request.paths)}
         if listed := next((n for n in chosen.values() if "[" in n.name), None):
             raise ParameterError(f"{safe(listed.path, 80)} stands in a list of its layer; it can be read only")
@@ -195,9 +195,9 @@ class Parameters:
         raise ParameterError(f"there is no change {safe(request.action, 40)}")
 
     def initialise(self, request: messages.Initialise) -> Sheet:
-        if not request.rules:
-            raise ParameterError("say which parameters are drawn, and how")
         drawn = initialise.draw(self.model, request.rules, request.seed)
+        if not drawn:
+            raise ParameterError("say which parameters are drawn, and how")
 
         def act() -> None:
             for named, scheme, data in drawn:
@@ -247,9 +247,10 @@ class Parameters:
         )
 
     def tie(self, request: messages.Tie) -> Sheet:
+        model = self.model
         if not request.paths:
             raise ParameterError("no parameter is chosen")
-        found = [tensors.sized(self.model, path) for path in dict.fromkeys(request.paths)]
+        found = [tensors.sized(model, path) for path in dict.fromkeys(request.paths)]
         return self._untie(found) if request.apart else self._tie(found)
 
     def _tie(self, found: list[Named]) -> Sheet:
@@ -313,7 +314,7 @@ class Parameters:
         data = weights.packed(self.model, self.workbench.now.text)
         try:
             weights.write(file, data)
-        except (OSError, StorageError) as error:
+        except (OSError, StorageError, ValueError) as error:
             reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
             raise ParameterError(f"{safe(request.file, 200) or 'no file'} cannot be written: {reason}") from None
         return Exported(file=request.file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))

@@ -327,7 +327,7 @@ class Evaluator:
             ):
                 data = data.float()
             if name == "diag" and data.dim() == 1:
-                _bounded((data.numel() + abs(int(given[0]) if given else 0)) ** 2)
+                _bounded((data.numel() + abs(int((*given, named.get("diagonal", 0))[0]))) ** 2)
             if name == "tolist" and data.numel() > MAX_LISTED:
                 raise ConsoleError(f"a list of {data.numel():,} numbers is too long to be read; take a part of it")
             return Spot(getattr(data, name)(*given, **named), spot.named)

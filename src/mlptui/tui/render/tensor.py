@@ -257,8 +257,8 @@ def preview(found: Previewed, cells: int, glyphs: Glyphs) -> list[tuple[str, str
 
 def _drawn(one: Drawn, glyphs: Glyphs) -> str:
     ramp = glyphs.ramp
-    bins = [sum(one.bins[i : i + 2]) for i in range(0, len(one.bins), 2)]
+    bins = [sum(one.bins[i : i + 4]) for i in range(0, len(one.bins), 4)]
     most = max([*bins, 1])
     picture = "".join(ramp[math.ceil(b / most * (len(ramp) - 1))] for b in bins)
-    expected = "" if one.expected_deviation is None else f" (theory {number(one.expected_deviation)})"
-    return f" {text.cut(one.path, 18):<18} {picture} mean {number(one.mean)}  std {number(one.deviation)}{expected}"
+    expected = "" if one.expected_deviation is None else f", theory {number(one.expected_deviation)}"
+    return f" {text.cut(one.path, 18):<18} {picture}  mean {number(one.mean):<8} std {number(one.deviation)}{expected}"

@@ -25,10 +25,10 @@ class DrawScreen(Prompt):
 
     title_text = "initialise"
     FIELDS = (
-        Field("tensors", "a path, *.weight, Linear, Linear.bias, 0.block 1; several with commas"),
-        Field("how", "normal(0, 0.01), xavier_uniform, constant(1), a mixture; tab completes"),
-        Field("biases", "how biases among them are drawn (empty: as above where it suits)"),
-        Field("more", "further rules: 0.weight: xavier_uniform; 2.weight: constant(42)"),
+        Field("tensors", "a path, *.weight, Linear, Linear.bias; with commas"),
+        Field("how", "normal(0, 0.01) or another one; tab completes"),
+        Field("biases", "how biases are drawn; empty: as above, if it suits"),
+        Field("more", "0.weight: xavier_uniform; 2.weight: constant(42)"),
         Field("seed", "0"),
     )
     ROWS = 15
@@ -93,7 +93,7 @@ class DrawScreen(Prompt):
                 return
             if isinstance(answer, Previewed):
                 self._previewed = values
-                self.tell(*tensor.preview(answer, self.size.width, host(self).glyphs), ("enter draws it", "strong"))
+                self.tell(*tensor.preview(answer, self.size.width, host(self).glyphs))
             elif isinstance(answer, Refused):
                 self.tell((answer.message, "bad"))
 

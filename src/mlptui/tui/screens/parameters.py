@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 
-from textual.containers import Container
 from textual.widget import Widget
 
 from mlptui.core import bench
@@ -26,7 +25,6 @@ from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 
-WIDE = 150  # cells from which on the numbers stand beside the list, not below it
 NOISE = 0.01
 CHANGES = "fill 0, add 1, scale 0.5, clamp -1 1, copy 2.weight, transpose, noise 0.01, dtype float16"
 
@@ -37,10 +35,7 @@ class ParamsScreen(AreaScreen):
         "Every tensor of the network that the next run trains; what you change here is what the run begins with.\n"
         "enter goes into the numbers, : takes any path in PyTorch's spelling, i draws anew, u takes everything back."
     )
-    CSS = """
-    ParamsScreen Container { height: 1fr; layout: vertical; }
-    ParamsScreen Container.wide { layout: horizontal; }
-    """
+    CSS = "ParamsScreen ListCanvas { height: 11fr; }"
 
     def __init__(self, form: FormState, session: Session, entered: Callable[[], Input]) -> None:
         super().__init__()
@@ -49,9 +44,8 @@ class ParamsScreen(AreaScreen):
         self._stale = True  # the list is of another network than the bench's
 
     def body(self) -> Iterable[Widget]:
-        with Container():
-            yield ListCanvas(self.state)
-            yield TensorCanvas(self.state)
+        yield ListCanvas(self.state)
+        yield TensorCanvas(self.state)
 
     @property
     def tensors(self) -> ListCanvas:
@@ -86,17 +80,12 @@ class ParamsScreen(AreaScreen):
         self.refresh_bars()
 
     def _share_out(self) -> None:
-        """Who has the focus has more room."""
+        """The list has the rows that it needs, up to about half; who has the focus has more of them."""
         if not self.query(TensorCanvas):
             return
-        wide = self.app.size.width >= WIDE
-        self.query_one(Container).set_class(wide, "wide")
-        into = self.numbers.has_focus
-        self.tensors.styles.width, self.numbers.styles.width = ("3fr", "2fr") if wide else ("1fr", "1fr")
-        if wide:
-            self.tensors.styles.height = self.numbers.styles.height = "1fr"
-        else:
-            self.tensors.styles.height, self.numbers.styles.height = ("2fr", "3fr") if into else ("11fr", "10fr")
+        room = self.app.size.height - 3
+        most = room * (2 if self.numbers.has_focus else 11) // (5 if self.numbers.has_focus else 21)
+        self.tensors.styles.height = max(5, min(len(self.state.rows) + 4, most))
 
     # what the bench says
 
@@ -137,6 +126,7 @@ class ParamsScreen(AreaScreen):
                 after = self.state.row
                 if before is None or after is None or (before.path, before.shape) != (after.path, after.shape):
                     self.numbers.reset()
+                self._share_out()
                 self.tensors.follow()
                 self.look()
                 self.measure()
