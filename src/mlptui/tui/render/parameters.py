@@ -190,8 +190,9 @@ def _row(
                 else PLAIN
             )
             line.append(("  " + _cell(value, column.wide, column.right), role))
-    if here and focused:
-        return [("".join(t for t, _ in line), CURSOR)]
+    if here and focused:  # a histogram turned inside out says the opposite
+        picture = bins(known.bins, glyphs) if known else ""
+        return [(words, PLAIN if picture and words.strip() == picture.strip() else CURSOR) for words, _ in line]
     return line
 
 
