@@ -16,6 +16,7 @@ COMMANDS = {
     "runs": "list, follow and command runs",
     "data": "list and import data sets",
     "model": "show and check networks, print them as PyTorch scripts",
+    "params": "list, show, set, draw, tie and compare tensors",
     "devices": "show the processor and the GPUs",
     "paths": "show where everything lies",
 }

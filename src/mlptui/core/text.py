@@ -93,6 +93,18 @@ def loss(number: float | None) -> str:
     return f"{number:.{max(0, 4 - whole)}f}"
 
 
+def number(value: float | None) -> str:
+    """Any number in at most 8 cells, four digits that matter: `0.0206`, `2.45e-6`, `-` for none."""
+    if value is None:
+        return "-"
+    if math.isnan(value) or math.isinf(value):
+        return str(value)
+    size = abs(value)
+    if size and (size < 0.0005 or size >= 99_999):
+        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
+    return f"{value:.4f}" if size < 10 else f"{value:.5g}"
+
+
 def percent(share: float | None) -> str:
     """A share of one as per cent with one decimal: `86.4 %`."""
     return "-" if share is None or not math.isfinite(share) else f"{share * 100:.1f} %"

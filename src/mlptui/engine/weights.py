@@ -117,6 +117,7 @@ def take(model: nn.Module, data: bytes) -> None:
     except Exception as error:
         raise BuildError(f"these are no weights in safetensors: {one_line(error)}") from None
     own = _tensors(model)
+    given |= {name: given[kept] for name, kept in about.items() if name in own and name not in given and kept in given}  # ties
     for words, names in (("lacks", own.keys() - given.keys()), ("has, and the network has not,", given.keys() - own.keys())):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -134,6 +135,7 @@ def take(model: nn.Module, data: bytes) -> None:
             raise BuildError(f"{safe(one, 80)} and {safe(name, 80)} are one in the network, and differ in the file")
     for name, tensor in own.items():
         tensor.data = given[name]
+        contents.loaded(tensor)
     if frozen is not None:
         freeze(model, frozen)
 

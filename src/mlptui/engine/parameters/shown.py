@@ -11,20 +11,20 @@ from mlptui.core.text import safe
 LINES, WIDTH = 60, 200
 
 
-def lines(value: object) -> tuple[str, ...]:
-    """As Python would print it, at most LINES lines."""
+def lines(value: object, most: int = LINES) -> tuple[str, ...]:
+    """As Python would print it, at most `most` lines."""
     if isinstance(value, list | tuple) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value):
-        found = [f"{safe(str(name) or '(the network)', 100)}  {_short(item)}" for name, item in itertools.islice(value, LINES)]
+        found = [f"{safe(str(name) or '(the network)', 100)}  {_short(item)}" for name, item in itertools.islice(value, most)]
     elif isinstance(value, dict):
-        found = [f"{safe(str(name), 100)}  {_short(item)}" for name, item in itertools.islice(value.items(), LINES)]
+        found = [f"{safe(str(name), 100)}  {_short(item)}" for name, item in itertools.islice(value.items(), most)]
     elif isinstance(value, list) and any(isinstance(v, torch.Tensor | nn.Module) for v in value):
-        found = [_short(item) for item in value[:LINES]]
+        found = [_short(item) for item in value[:most]]
     elif isinstance(value, torch.Tensor):
         found = _tensor(value)
     else:
         found = (_module(value) if isinstance(value, nn.Module) else str(repr(value))).splitlines()
-    rest = (len(value) if isinstance(value, list | tuple | dict) else len(found)) - LINES
-    shown = [safe(line, WIDTH) for line in found[:LINES]]
+    rest = (len(value) if isinstance(value, list | tuple | dict) else len(found)) - most
+    shown = [safe(line, WIDTH) for line in found[:most]]
     return (*shown, f"and {rest:,} more") if rest > 0 else tuple(shown)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlptui.core import text
 from mlptui.core.parameters.messages import Numbers, TensorRow
+from mlptui.core.text import number
 from mlptui.tui.render.cells import ACCENT, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, fit, panel, wrapped
 
 LEAST_PATH, MOST_PATH = 16, 48
@@ -26,18 +27,6 @@ class Table:
     descending: bool = False
     empty: tuple[str, ...] = ()
     foot: str = ""
-
-
-def number(value: float | None) -> str:
-    """At most 8 cells: four digits that matter."""
-    if value is None:
-        return "-"
-    if math.isnan(value) or math.isinf(value):
-        return str(value)
-    size = abs(value)
-    if size and (size < 0.0005 or size >= 99_999):
-        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
-    return f"{value:.4f}" if size < 10 else f"{value:.5g}"
 
 
 def share(value: float | None) -> str:

@@ -4,10 +4,11 @@ import math
 
 from mlptui.core import text
 from mlptui.core.parameters.messages import Drawn, Numbers, Previewed, TensorRow, Viewed
+from mlptui.core.text import number
 from mlptui.tui.render import pictures
 from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, CURVE, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, wrapped
 from mlptui.tui.render.flow import heat_pixels
-from mlptui.tui.render.parameters import number, shape, share
+from mlptui.tui.render.parameters import shape, share
 
 WIDE = 9  # cells of a number in the grid, gap included
 FACTS = 30

@@ -1,0 +1,308 @@
+"""`mlptui params`"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  mlptui params list mlp                                   the tensors of a network
+  mlptui params stats last --filter "*.weight"             of a run's newest checkpoint, with statistics
+  mlptui params show last "net[1].weight[0, :5]"           any path of the console, in PyTorch's spelling
+  mlptui params show w.safetensors 1.weight --npy w.npy    the numbers to a file; --csv as text
+  mlptui params init mlp --rule "*.weight: normal(0, 0.01)" --rule "*.bias: zeros" --out w.safetensors
+  mlptui params set last "net[1].bias += 1" "net[3].weight.data[0, 0] = 100" --out w.safetensors
+  mlptui params tie "nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))" 2.weight 0.weight --out w.safetensors
+  mlptui params diff w.safetensors last                    tensor by tensor
+  mlptui train --architecture mlp --weights w.safetensors  begin a run with them
+
+what is named first is a checkpoint's folder, a run (its newest checkpoint), a .safetensors file, or a network: a name from
+'mlptui model list', an architecture, your own file as nets.py:MLP, torchvision:NAME
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    from mlptui.cli.actions import actions_of
+
+    action = actions_of(parser)
+    for name, help_, act in (
+        ("list", "every tensor, with what is known before a number is read", _list),
+        ("stats", "every tensor with its statistics", _list),
+    ):
+        made = action(name, help_, act)
+        _source(made)
+        made.add_argument("--filter", default="", help='as in the viewer: "*.weight", frozen, buffer, "std > 0.1"')
+    show = action("show", "what a line of the path console gives", _show)
+    _source(show)
+    show.add_argument("path", help='0.weight, net[0].weight[0], "net[0].weight.std()", "net.state_dict()"')
+    show.add_argument("--csv", action="store_true", help="the numbers as comma-separated rows")
+    show.add_argument("--npy", type=Path, metavar="FILE", help="write the numbers to a NumPy file")
+    init = action("init", "draw parameters by rules", _init)
+    _source(init)
+    init.add_argument(
+        "--rule", action="append", required=True, metavar="WHICH: HOW", help='"*.weight: xavier_uniform"; repeat'
+    )
+    init.add_argument("--preview", action="store_true", help="say what would be drawn, and draw nothing")
+    set_ = action("set", "do lines of the path console, one after the other", _set)
+    _source(set_)
+    set_.add_argument("line", nargs="+", help='"net[0].bias += 1"')
+    tie = action("tie", "make parameters one; the first keeps its values; prints the architecture", _tie)
+    _source(tie)
+    tie.add_argument("path", nargs="+", help="2.weight 0.weight")
+    for one in (init, set_, tie):
+        one.add_argument("--out", type=Path, metavar="FILE", help="where the weights go, as safetensors")
+    diff = action("diff", "how two sources differ, tensor by tensor", _diff)
+    _source(diff)
+    diff.add_argument("other", help="the other source")
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="a checkpoint, run, .safetensors file, or a network")
+    parser.add_argument("--seed", type=int, default=0, help="what a network's weights are drawn from (0)")
+
+
+def _opened(where: str, seed: int) -> Any:
+    from mlptui.cli.model import network
+    from mlptui.core.errors import UsageError
+    from mlptui.engine.parameters import sources
+    from mlptui.store import paths
+
+    places = paths.find()
+    path = Path(where).expanduser()
+    is_there = path.exists() or where == "last" or (places.runs / where).is_dir()
+    if not is_there and (path.suffix == ".safetensors" or (where.startswith(("/", "./", "~")) and ":" not in where)):
+        raise UsageError(f"{where} is not there")
+    return sources.opened(places, where, seed, "" if is_there else network(where)[0])
+
+
+def _done(workbench: Any, request: Any) -> Any:
+    """The answer to a request. Raises UsageError where it is refused."""
+    from mlptui.core.bench import Refused
+    from mlptui.core.errors import UsageError
+
+    answer = workbench.answer(request)
+    if isinstance(answer, Refused):
+        raise UsageError(answer.message)
+    return answer
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.parameters import filters
+    from mlptui.core.parameters.messages import List, Measure
+
+    workbench = _opened(options.source, options.seed)
+    test = filters.read(options.filter)
+    listed = _done(workbench, List())
+    known: dict[str, Any] = {}
+    if options.command == "stats" or filters.needs_numbers(options.filter):
+        known = dict(_done(workbench, Measure(paths=tuple(row.path for row in listed.rows))).numbers)
+    rows = [row for row in listed.rows if test(row, known.get(row.path))]
+    if options.json:
+        for row in rows:
+            numbers = known[row.path].model_dump(exclude={"stamp"}) if row.path in known else {}
+            output.as_json({**row.model_dump(exclude={"stamp"}), **numbers})
+        return 0
+    _table(rows, known, options.command == "stats")
+    output.narrate(f"{len(rows)} of {len(listed.rows)} tensors" + (f", sha256 {listed.digest}" if listed.digest else ""))
+    return 0
+
+
+def _table(rows: Any, known: dict[str, Any], stats: bool) -> None:
+    from mlptui.cli import output
+    from mlptui.core.text import number, percent
+
+    found = []
+    for row in rows:
+        kind = f"= {row.alias_of}" if row.alias_of else row.tensor
+        line = [row.path, "?" if row.shape is None else str(list(row.shape)), row.dtype, kind]
+        if stats:
+            n = known.get(row.path)
+            values = [number(v) for v in (n.mean, n.deviation, n.low, n.high, n.norm)] if n else ["-"] * 5
+            line += [*values, percent(n.zeros) if n else "-", str(n.bad) if n else "-"]
+        else:
+            learns = "" if row.tensor != "parameter" else "yes" if row.trainable else "frozen"
+            line += [f"{row.count:,}", learns, row.drawn]
+        found.append(line)
+    if stats:
+        header = ["path", "shape", "dtype", "kind", "mean", "std", "min", "max", "norm", "zeros", "nan inf"]
+        output.table(header, found, right=(4, 5, 6, 7, 8, 9, 10))
+    else:
+        output.table(["path", "shape", "dtype", "kind", "count", "learns", "drawn"], found, right=(4,))
+
+
+def _show(options: argparse.Namespace) -> int:
+    import torch
+
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.engine.parameters import shown
+    from mlptui.engine.parameters.evaluate import Shown, evaluate
+
+    found = evaluate(_opened(options.source, options.seed).now.model, options.path)
+    if not isinstance(found, Shown):
+        raise UsageError("this changes something; 'mlptui params set' does that")
+    value = found.value
+    if not (options.csv or options.npy or options.json):
+        for line in shown.lines(value, 10_000):
+            output.data(line)
+        return 0
+    if not isinstance(value, torch.Tensor):
+        if options.json and isinstance(value, bool | int | float | str | None):
+            output.as_json({"path": options.path, "value": value})
+            return 0
+        raise UsageError("only the numbers of a tensor can be written so")
+    value = value.detach().cpu()
+    if options.npy:
+        _write_array(options.npy, value)
+        output.narrate(f"{list(value.shape)} written to {options.npy}")
+    if options.json:
+        dtype = str(value.dtype).removeprefix("torch.")
+        output.as_json({"path": options.path, "shape": list(value.shape), "dtype": dtype, "values": value.tolist()})
+    elif options.csv:
+        rows = value.reshape(1, -1) if value.dim() < 2 else value.reshape(-1, value.shape[-1])
+        for row in rows.tolist():
+            output.data(",".join(repr(number) for number in row))
+    return 0
+
+
+def _write_array(file: Path, value: Any) -> None:
+    import io
+
+    import numpy as np
+    import torch
+
+    from mlptui.core.errors import UsageError
+    from mlptui.store import atomic
+
+    buffer = io.BytesIO()
+    np.save(buffer, (value.float() if value.dtype == torch.bfloat16 else value).numpy(), allow_pickle=False)
+    try:
+        atomic.replace(file, buffer.getvalue())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {atomic.reason(error)}") from None
+
+
+def _init(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.core.parameters.messages import Initialise, Preview, Rule
+    from mlptui.core.text import number
+
+    rules = []
+    for text in options.rule:
+        which, colon, how = text.partition(":")
+        if not colon:
+            raise UsageError(f'write "which: how", as "*.weight: xavier_uniform", not {text!r}')
+        rules.append(Rule(select=which.strip(), scheme=how.strip()))
+    workbench = _opened(options.source, options.seed)
+    if not options.preview:
+        sheet = _done(workbench, Initialise(rules=tuple(rules), seed=options.seed))
+        return _finish(options, workbench, sheet.note)
+    found = _done(workbench, Preview(rules=tuple(rules), seed=options.seed))
+    if options.json:
+        for one in found.tensors:
+            output.as_json(one.model_dump())
+        return 0
+    output.table(
+        ["path", "how", "mean", "theory", "std", "theory"],
+        [
+            [t.path, t.scheme, number(t.mean), number(t.expected_mean), number(t.deviation), number(t.expected_deviation)]
+            for t in found.tensors
+        ],
+        right=(2, 3, 4, 5),
+    )
+    return 0
+
+
+def _set(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.parameters.messages import Console, Said
+
+    workbench = _opened(options.source, options.seed)
+    for line in options.line:
+        answer = _done(workbench, Console(text=line))
+        if isinstance(answer, Said):
+            for text in answer.lines:
+                output.data(text)
+    return _finish(options, workbench, f"{len(options.line)} lines done" if len(options.line) > 1 else "done")
+
+
+def _tie(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.core.parameters.messages import Tie
+    from mlptui.engine.parameters.sources import Folder
+
+    workbench = _opened(options.source, options.seed)
+    if isinstance(workbench.now.model, Folder):
+        raise UsageError("a file of tensors has no network in which they could be one; name the network")
+    sheet = _done(workbench, Tie(paths=tuple(options.path)))
+    if not options.json:
+        output.data(sheet.text.rstrip())
+    return _finish(options, workbench, f"{sheet.parameters:,} parameters", sheet.text)
+
+
+def _finish(options: argparse.Namespace, workbench: Any, words: str, text: str = "") -> int:
+    from mlptui.cli import output
+    from mlptui.core.parameters.messages import Export, List
+
+    if options.out:
+        exported = _done(workbench, Export(file=str(options.out.expanduser())))
+        words += f"; {options.out}, {exported.size:,} bytes"
+    else:
+        words += "; nothing is written without --out FILE"
+    if options.json:
+        digest = _done(workbench, List()).digest
+        output.as_json({"out": str(options.out or ""), "digest": digest, **({"architecture": text} if text else {})})
+    else:
+        output.narrate(words)
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.text import number
+    from mlptui.engine.parameters import tensors
+    from mlptui.engine.parameters.sources import difference
+
+    one, other = (tensors.tensors(_opened(where, options.seed).now.model) for where in (options.source, options.other))
+    rows: list[dict[str, Any]] = []
+    for path in dict.fromkeys((*one, *other)):
+        a, b = one.get(path), other.get(path)
+        if a is None or b is None:
+            rows.append({"path": path, "differs": "only in the first" if b is None else "only in the second"})
+        elif a.lazy or b.lazy or a.tensor.shape != b.tensor.shape:
+            shapes = ["no size" if n.lazy else str(list(n.tensor.shape)) for n in (a, b)]
+            rows.append({"path": path, "differs": " and ".join(shapes)})
+        elif tensors.same_bytes(a.tensor, b.tensor) and a.tensor.dtype == b.tensor.dtype:
+            rows.append({"path": path, "differs": ""})
+        else:
+            largest, relative, cosine, share = difference(a.tensor, b.tensor)
+            rows.append(
+                {
+                    "path": path,
+                    "differs": "values",
+                    "largest": largest,
+                    "relative": relative,
+                    "cosine": cosine,
+                    "changed": share,
+                }
+            )
+    rows.sort(key=lambda row: -float(row.get("largest", 0.0)))
+    if options.json:
+        for row in rows:
+            output.as_json(row)
+    else:
+        header = ["path", "difference", "largest", "relative", "cosine", "changed"]
+        lines = [
+            [
+                r["path"],
+                r["differs"] or "none, bit for bit",
+                *(number(r.get(k)) for k in ("largest", "relative", "cosine", "changed")),
+            ]
+            for r in rows
+        ]
+        output.table(header, lines, right=(2, 3, 4, 5))
+    return 0 if not any(row["differs"] for row in rows) else 1
