@@ -65,15 +65,14 @@ def _source(parser: argparse.ArgumentParser) -> None:
 def _opened(where: str, seed: int) -> Any:
     from mlptui.cli.model import network
     from mlptui.core.errors import UsageError
-    from mlptui.engine.parameters import sources
+    from mlptui.engine.parameters import files, sources
     from mlptui.store import paths
 
     places = paths.find()
-    path = Path(where).expanduser()
-    is_there = path.exists() or where == "last" or (places.runs / where).is_dir()
-    if not is_there and (path.suffix == ".safetensors" or (where.startswith(("/", "./", "~")) and ":" not in where)):
-        raise UsageError(f"{where} is not there")
-    return sources.opened(places, where, seed, "" if is_there else network(where)[0])
+    is_there = files.is_there(places, where)
+    if not is_there and (where.endswith(files.SUFFIX) or (where.startswith(("/", "./", "~")) and ":" not in where)):
+        raise UsageError(f"{where} is no checkpoint, and no .safetensors file that is there")
+    return sources.opened(places, where, "" if is_there else network(where)[0], seed)
 
 
 def _done(workbench: Any, request: Any) -> Any:
@@ -233,7 +232,7 @@ def _tie(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
     from mlptui.core.parameters.messages import Tie
-    from mlptui.engine.parameters.sources import Folder
+    from mlptui.engine.parameters.files import Folder
 
     workbench = _opened(options.source, options.seed)
     if isinstance(workbench.now.model, Folder):
@@ -265,7 +264,7 @@ def _diff(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.text import number
     from mlptui.engine.parameters import tensors
-    from mlptui.engine.parameters.sources import difference
+    from mlptui.engine.parameters.files import difference
 
     one, other = (tensors.tensors(_opened(where, options.seed).now.model) for where in (options.source, options.other))
     rows: list[dict[str, Any]] = []

@@ -173,6 +173,7 @@ PARAMS = [
     Key("params.mark_all", "M", "ask('mark_all')", "Mark all", "mark all that the filter shows; again: none"),
     Key("params.tie", "t", "ask('tie')", "Tie", "make the marked parameters one; the first marked keeps its values"),
     Key("params.untie", "T", "ask('untie')", "Untie", "values of its own again"),
+    Key("params.open", "o", "ask('open')", "Open", "look at a run's newest checkpoint, a checkpoint or file of tensors"),
     Key("params.filter", "slash", "ask('filter')", "Filter", "only *.weight, /regex/, frozen, buffer, std > 0.1"),
     Key("params.sort", "s", "ask('sort')", "Sort", "by another column; again the same: the other way round"),
     Key("params.clear", "escape", "ask('clear')", "Clear", "cancel what runs; then clear filter, marks, order", shown="esc"),

@@ -29,11 +29,12 @@ class ParametersState:
     viewed: Viewed | None = None
     cell: tuple[int, int] = (0, 0)
     index: tuple[int, ...] = ()
-    note: str = ""
+    source: str = ""  # a run, checkpoint or file that is looked at; "": the network on the bench
+    of: str = ""
 
     def take(self, listed: Listed) -> None:
         """Another list: what is known of tensors that hold the same as before stays known."""
-        self.listed = listed
+        self.listed, self.of = listed, listed.of
         stamps = {row.path: row.stamp for row in listed.rows}
         self.numbers = {path: n for path, n in self.numbers.items() if stamps.get(path) == n.stamp}
         self.marked = [path for path in self.marked if path in stamps]
@@ -90,6 +91,7 @@ class ParametersState:
 
     def _order(self, first: int, count: int) -> Iterator[TensorRow]:
         yield from self.rows[first : first + count]
-        yield from self.rows
+        if not self.source:  # a file may be larger than anybody wants to read through
+            yield from self.rows
         if self.listed and (self.sort in filters.FIELDS or filters.needs_numbers(self.filter)):
             yield from self.listed.rows

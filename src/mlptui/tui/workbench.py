@@ -30,7 +30,16 @@ from mlptui.launch.bench import BenchError, BenchProcess, sweep
 from mlptui.store.paths import Paths
 from mlptui.tui.background import Background
 
-LIMITS = {"open": 60.0, "names": 60.0, "check": 120.0, "materialise": 60.0}  # seconds by kind of request
+LIMITS = {
+    "measure": 600.0,
+    "view": 120.0,
+    "list": 60.0,
+    "train": 600.0,
+    "open": 60.0,
+    "names": 60.0,
+    "check": 120.0,
+    "materialise": 60.0,
+}  # seconds by kind of request
 LIMIT, START_LIMIT = 30.0, 90.0
 GRACE = 2.0  # seconds that a cancelled request has to give way before the bench is ended
 REOPEN = "reopen"

@@ -149,7 +149,7 @@ def read(text: str, paths: Mapping[str, str] | None = None, children: Collection
         raise ConsoleError('type a path, as net[0].weight or 0.weight; "?" lists what can be done')
     if not all(c.isprintable() for c in text.strip()):
         raise ConsoleError("one line of printable characters, please")
-    line = spelled_out(text.strip(), paths or {})
+    line, typed = spelled_out(text.strip(), paths or {})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Python's own, about odd literals
@@ -168,17 +168,20 @@ def read(text: str, paths: Mapping[str, str] | None = None, children: Collection
         )
     except (ValueError, RecursionError, MemoryError):
         message, offset = "this cannot be read", 0
-    if line != text.strip():  # places are those of the line as it is read
-        offset = 0
-    raise ConsoleError(message, offset + len(text) - len(text.lstrip()) if offset else 0)
+    if offset:  # where it was typed
+        offset = typed[min(offset, len(typed)) - 1] + 1 + len(text) - len(text.lstrip())
+    raise ConsoleError(message, offset)
 
 
-def spelled_out(text: str, paths: Mapping[str, str]) -> str:
-    """The text with names of the state_dict as Python spells them: `0.weight[0]` becomes `net[0].weight[0]`."""
-    result, position, quote = "", 0, ""
+def spelled_out(text: str, paths: Mapping[str, str]) -> tuple[str, list[int]]:
+    """The text with names of the state_dict as Python spells them, and where each of its characters was typed.
+
+    `0.weight[0]` becomes `net[0].weight[0]`.
+    """
+    result, typed, position, quote = "", list[int](), 0, ""
     first, lengths = {name[0] for name in paths if name}, sorted({len(name) for name in paths if name}, reverse=True)
     while position < len(text):
-        here = text[position]
+        here, more = text[position], ""
         if quote:
             quote = "" if here == quote else quote
         elif here in "\"'":
@@ -186,19 +189,13 @@ def spelled_out(text: str, paths: Mapping[str, str]) -> str:
         elif not result or not (_WORD.match(result[-1]) or result[-1] == "."):
             name = _longest(text, position, paths, lengths) if here in first else ""
             if name:
-                result += f"net{paths[name]}"
-                position += len(name)
-                continue
-            if here == "[" and _begins(result) and _links(text[position:]):
-                result += "net"
+                here, more = f"{ROOT}{paths[name]}", name[1:]
+            elif here == "[" and not result.strip() and _links(text[position:]):
+                here = f"{ROOT}["
         result += here
-        position += 1
-    return result
-
-
-def _begins(before: str) -> bool:
-    """Whether nothing but brackets and operators stands before, so that `[0]` is the network's child and no list."""
-    return not before.strip()
+        typed += [position] * len(here)
+        position += 1 + len(more)
+    return result, [*typed, len(text)]
 
 
 def _links(text: str) -> bool:

@@ -81,6 +81,8 @@ def _part(text: str) -> Test:
         except (re.error, RecursionError, OverflowError) as error:
             raise FilterError(f"not a regular expression: {short(str(error))}") from None
         return lambda row, _: pattern.search(row.path[:300]) is not None
+    if any(c in text for c in "<>="):
+        raise FilterError(f"{short(text)!r} is no condition; write for example std > 0.1, zeros >= 50%")
     if text in WORDS:
         return lambda row, _: WORDS[text](row)
     if any(c in text for c in "*?["):

@@ -1,6 +1,7 @@
 """What a viewer asks of its bench about parameters, and what that answers.
 
-A path is a tensor's name as in the state_dict: `0.block 1.0.bias`. Numbers travel as float64; None is "there is none".
+A path is a tensor's name as in the state_dict: `0.block 1.0.bias`. Numbers travel as float64; None is "there is none". Where
+`source` names a file, a checkpoint's folder or a run, that is looked at, and cannot be changed; else the network on the bench.
 """
 
 from typing import Literal
@@ -14,6 +15,7 @@ class List(Value):
     """All tensors of the network, without their statistics."""
 
     kind: Literal["list"] = "list"
+    source: str = ""
 
 
 class Measure(Value):
@@ -21,6 +23,7 @@ class Measure(Value):
 
     kind: Literal["measure"] = "measure"
     paths: tuple[str, ...]
+    source: str = ""
 
 
 class View(Value):
@@ -37,6 +40,8 @@ class View(Value):
     rows: int = 32
     columns: int = 16
     input: Input = Input()
+    batch_size: int = 32
+    source: str = ""
 
 
 class Console(Value):
@@ -44,8 +49,7 @@ class Console(Value):
 
     kind: Literal["console"] = "console"
     text: str
-    rows: int = 64
-    columns: int = 16
+    source: str = ""
 
 
 class Put(Value):
@@ -139,11 +143,15 @@ class TensorRow(Value):
 
 
 class Listed(Value):
-    """`digest` is the SHA-256 of all that the state_dict holds, "" for a network too large to read through in passing."""
+    """`digest` is the SHA-256 of all that the state_dict holds, "" for what is too large to be read through in passing.
+
+    `of` says what a source turned out to be.
+    """
 
     kind: Literal["listed"] = "listed"
     rows: tuple[TensorRow, ...] = ()
     digest: str = ""
+    of: str = ""
 
 
 class Numbers(Value):

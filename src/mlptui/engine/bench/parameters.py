@@ -18,7 +18,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine import weights
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import same_randomness
-from mlptui.engine.parameters import contents, evaluate, initialise, passes, shown, tensors, views
+from mlptui.engine.parameters import contents, evaluate, files, initialise, passes, shown, tensors, views
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure
 from mlptui.engine.parameters.tensors import Named
@@ -42,6 +42,8 @@ class Parameters:
 
     def __init__(self, workbench: "Workbench") -> None:
         self.workbench = workbench
+        self._source, self._of = "", ""
+        self._folder: nn.Module | None = None
         self._updates: dict[int, float] = {}  # by stamp: what the last step changed, as a share of the norm before
         self.actions: dict[type, Callable[[Any], Answer]] = {
             messages.List: self.listed,
@@ -62,26 +64,50 @@ class Parameters:
 
     # looking
 
-    def listed(self, _: messages.List) -> Listed:
-        rows = tuple(tensors.row(named) for named in tensors.tensors(self.model).values())
-        return Listed(rows=rows, digest=tensors.digest(self.model))
+    def _seen(self, source: str) -> nn.Module:
+        """What is looked at: the network, or the tensors of a file, as they were when they were last listed."""
+        if not source:
+            return self.model
+        if self._source != source:
+            self._open(source)
+        assert self._folder is not None
+        return self._folder
+
+    def _open(self, source: str) -> None:
+        if not files.is_there(self.workbench.paths, source):
+            raise ParameterError(f"{safe(source, 200)} is no checkpoint's folder, run, or .safetensors file that is there")
+        self._folder, self._of = files.opened(self.workbench.paths, source)
+        self._source = source
+
+    def listed(self, request: messages.List) -> Listed:
+        if request.source:
+            self._open(request.source)
+        model = self._seen(request.source)
+        rows = tuple(tensors.row(named) for named in tensors.tensors(model).values())
+        digest = "" if request.source.endswith(files.SUFFIX) else tensors.digest(model)  # a file is not read through
+        return Listed(rows=rows, digest=digest, of=self._of if request.source else "")
 
     def measure(self, request: messages.Measure) -> Measures:
-        known = tensors.tensors(self.model)
+        known = tensors.tensors(self._seen(request.source))
         found = [(path, known[path]) for path in request.paths if path in known and not known[path].lazy]
         updates = self._updates
         return Measures(numbers=tuple((path, views.numbers(n, updates.get(contents.stamp(n.tensor)))) for path, n in found))
 
     def view(self, request: View) -> Viewed:
         if request.show == "uses":
+            if request.source:
+                return Viewed(path=request.path, show="uses", why="a file has no network through which a batch could pass")
             tensors.sized(self.model, request.path)
-            return passes.uses(self.model, request.path, request.input, self.workbench.paths, self.workbench.seed)
-        return views.view(self.model, request)
+            step = self.workbench.now.training.steps  # the batch of which `Train` without an update takes the gradients
+            return passes.uses(self.model, request, self.workbench.paths, self.workbench.seed, step)
+        return views.view(self._seen(request.source), request)
 
     # changing
 
     def console(self, request: Console) -> Said | Sheet:
-        meaning = evaluate.evaluate(self.model, request.text)
+        meaning = evaluate.evaluate(self._seen(request.source), request.text)
+        if request.source and not isinstance(meaning, evaluate.Shown):
+            raise ParameterError("what lies in a file is not changed here; o and an empty line go back to the network")
         line = safe(" ".join(request.text.split()), 80)
         match meaning:
             case evaluate.Shown(value, path):
@@ -175,15 +201,11 @@ class Parameters:
                     torch.manual_seed(mix(request.seed, INITIAL, number))
                     return old + (torch.randn(old.shape) * first * spread).to(old.dtype)
             case "copy":
-                source = known.get(request.source)
-                if source is None or source.lazy:
-                    raise ParameterError(f"there is no tensor {safe(request.source, 80)} to copy from")
-                data = source.tensor.detach()
+                data = self._source_of_copy(request.source, known)
                 if data.shape != old.shape:
                     if data.dim() != 2 or data.T.shape != old.shape:
-                        raise ParameterError(
-                            f"{safe(source.path, 60)} is {list(data.shape)}, {safe(named.path, 60)} is {list(old.shape)}"
-                        )
+                        shapes = f"is {list(data.shape)}, {safe(named.path, 60)} is {list(old.shape)}"
+                        raise ParameterError(f"{safe(request.source, 60)} {shapes}")
                     data = data.T
                 return data.to(old.dtype).clone(memory_format=torch.contiguous_format)
             case "dtype":
@@ -193,6 +215,13 @@ class Parameters:
                     raise ParameterError("a parameter holds floating point numbers: float64, float32, float16 or bfloat16")
                 return old.to(DTYPES[request.source])
         raise ParameterError(f"there is no change {safe(request.action, 40)}")
+
+    def _source_of_copy(self, source: str, known: dict[str, Named]) -> torch.Tensor:
+        if source in known and not known[source].lazy:
+            return known[source].tensor.detach()
+        if ":" in source:
+            return files.one(self.workbench.paths, source)
+        raise ParameterError(f"there is no tensor {safe(source, 80)} to copy from; of a file: w.safetensors:1.weight")
 
     def initialise(self, request: messages.Initialise) -> Sheet:
         drawn = initialise.draw(self.model, request.rules, request.seed)

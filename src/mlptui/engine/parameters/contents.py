@@ -86,6 +86,7 @@ def restore(held: tuple[Held, ...]) -> None:
         if one.name in one.module._parameters and one.module._parameters[one.name] is not one.tensor:
             setattr(one.module, one.name, one.tensor)
         if _stamps.get(one.tensor) != one.stamp:
+            _stamps.pop(one.tensor, None)  # first, as in `put`
             _set(one.tensor, one.data, one.trainable, one.gradient)
             _stamps[one.tensor] = one.stamp
             _drawn[one.tensor] = one.drawn

@@ -61,7 +61,7 @@ def chosen(model: nn.Module, rules: tuple[Rule, ...]) -> list[tuple[Named, Schem
     A rule with a pattern or a class passes by what its scheme does not suit (Xavier and biases); one that names a tensor does
     not. Raises SchemeError, ParameterError.
     """
-    known = {path: named for path, named in tensors(model).items() if named.kind == "parameter"}
+    known = {path: named for path, named in tensors(model).items() if named.kind in ("parameter", "tensor")}
     found: dict[int, tuple[Named, Scheme]] = {}
     for rule in rules:
         scheme = schemes.read(rule.scheme)

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mlptui.core.parameters.messages import Depth, Train, Use, Viewed
+from mlptui.core.parameters.messages import Depth, Train, Use, View, Viewed
 from mlptui.core.recipe import CROSS_ENTROPY, MEAN_SQUARED, Optimizer
 from mlptui.core.text import safe
 from mlptui.core.wire import Input
@@ -59,7 +59,7 @@ def loss_of(outputs: object, batch: Batch, wanted: str) -> tuple[torch.Tensor, s
     if not isinstance(outputs, torch.Tensor) or not outputs.is_floating_point():
         raise ParameterError("the network gives no floating point numbers, so there is no loss to differentiate")
     if batch.targets is None:
-        return outputs.square().mean(), "mean square of the outputs (no data set, so no targets)"
+        return outputs.square().mean(), "mean square of the outputs, for want of targets"
     classes = not batch.targets.is_floating_point()
     if classes and (outputs.dim() != 2 or outputs.shape[1] <= int(batch.targets.max())):
         least = int(batch.targets.max()) + 1
@@ -80,7 +80,9 @@ def _forward(model: nn.Module, twin: nn.Module, batch: Batch, wanted: str) -> tu
     except ParameterError:
         raise
     except Exception as error:
-        raise ParameterError(f"the batch {list(batch.inputs.shape)} does not pass: {one_line(error)}") from None
+        raise ParameterError(
+            f"the batch {list(batch.inputs.shape)} does not pass: {one_line(error)}; i in area 2 gives another input"
+        ) from None
 
 
 def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed: int) -> Pass:
@@ -159,13 +161,13 @@ def _continues(kept: dict[str, Any] | None, parameter: torch.Tensor) -> bool:
     return all(v.shape == parameter.shape and v.dtype == parameter.dtype for v in moments)
 
 
-def uses(model: nn.Module, path: str, wanted: Input, paths: Paths, seed: int, size: int = 32) -> Viewed:
+def uses(model: nn.Module, wanted: View, paths: Paths, seed: int, step: int) -> Viewed:
     """The gradient of a parameter by its uses: each use gets a copy of it, and the copy's gradient is that use's part.
 
     Raises ParameterError, CopyError.
     """
-    twin, whole = copied(model), copied(model)
-    batch = batch_of(model, wanted, size, paths)
+    path, twin, whole = wanted.path, copied(model), copied(model)
+    batch = batch_of(model, wanted.input, max(1, min(wanted.batch_size, MAX_BATCH)), paths, step)
     found = tensors(twin)
     target = found[path].tensor
     if not target.requires_grad:
@@ -178,7 +180,7 @@ def uses(model: nn.Module, path: str, wanted: Input, paths: Paths, seed: int, si
         hooks += _split(holder, target, stands, parts)
     with same_randomness(), torch.enable_grad():
         for one in (twin, whole):
-            seed_step(mix(seed, BENCH), 0, CPU)
+            seed_step(mix(seed, BENCH), step, CPU)
             loss, _ = _forward(model, one, batch, CROSS_ENTROPY)
             loss.backward()
     for hook in hooks:

@@ -78,8 +78,8 @@ def measure(tensor: torch.Tensor) -> Statistics:
 def histogram(tensor: torch.Tensor, low: float, high: float, bins: int) -> tuple[int, ...]:
     """How many finite numbers fall into each of `bins` equal steps from `low` to `high`, which belongs to the last one."""
     counts = torch.zeros(bins, dtype=torch.int64)
-    if tensor.is_meta or not low < high:
-        if tensor.numel() and not tensor.is_meta and low == high:
+    if tensor.is_meta or not low / 2 < high / 2:
+        if tensor.numel() and not tensor.is_meta:
             counts[bins // 2] = sum(int(torch.isfinite(piece).sum()) for piece in pieces(tensor))
         return tuple(counts.tolist())
     for piece in pieces(tensor):

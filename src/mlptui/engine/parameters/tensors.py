@@ -16,6 +16,7 @@ from mlptui.core.wire import Place
 from mlptui.engine.inspect.places import own_tensors, registered, spots
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
+from mlptui.engine.parameters.files import Folder
 
 DIGEST = 256 << 20  # bytes up to which a network is hashed in passing
 _digests: Any = WeakTensorKeyDictionary()
@@ -52,7 +53,8 @@ def tensors(model: nn.Module) -> dict[str, Named]:
         if not (spot.module._parameters or spot.module._buffers or _may_hold(spot.module)):
             continue
         prefix, spelled = ".".join(spot.place), indexed(spot.place, children)
-        for name, tensor, kind in own_tensors(spot.module, known):
+        for name, tensor, its in own_tensors(spot.module, known):
+            kind = "tensor" if isinstance(spot.module, Folder) else its
             path = f"{prefix}.{name}" if prefix else name
             alias = first.setdefault(id(tensor), path)
             found[path] = Named(
@@ -70,7 +72,7 @@ def row(named: Named) -> TensorRow:
     if named.kind == "parameter":
         listed = "state_dict" if named.alias_of else "both"
     else:
-        listed = "state_dict" if named.kind == "buffer" else ""
+        listed = {"buffer": "state_dict", "tensor": "both"}.get(named.kind, "")
     return TensorRow.model_construct(
         path=safe(named.path, 400),
         spelled=safe(named.spelled, 400),

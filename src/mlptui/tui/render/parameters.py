@@ -9,7 +9,7 @@ from mlptui.core.parameters.messages import Numbers, TensorRow
 from mlptui.core.text import number
 from mlptui.tui.render.cells import ACCENT, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, fit, panel, wrapped
 
-LEAST_PATH, MOST_PATH = 16, 48
+LEAST_PATH, MOST_PATH = 9, 48
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
     lines: list[Line] = [
         [(f"{row.tensor}{' of ' + row.layer}", STRONG)],
         [(f"{shape(row)}  {row.dtype}  {row.device}", PLAIN)],
-        [(f"{row.count:,} numbers", PLAIN)],
+        [(text.counted(row.count, "number"), PLAIN)],
     ]
     if row.alias_of:
         lines.append([(f"one with {row.alias_of}", ACCENT)])
@@ -222,7 +222,7 @@ def _uses(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:
     if not viewed.uses:
         return [[("no layer used it in this pass", WARN)]]
     largest = max(use.norm for use in viewed.uses) or 1.0
-    lines: list[Line] = [[(f"the gradient by uses, one batch, on a copy; its norm is {number(viewed.norm)}", DIM)], []]
+    lines: list[Line] = [[(f"the gradient of one batch by its uses, on a copy; its norm is {number(viewed.norm)}", DIM)], []]
     wide = max(4, cells - 40)
     for use in viewed.uses:
         name = text.cut(f"{use.place or 'the network'}, call {use.call}", 24)

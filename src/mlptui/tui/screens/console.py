@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual import events
 
 from mlptui.core.bench import Answer, Refused, Sheet
-from mlptui.core.parameters.messages import Console, Said, TensorRow
+from mlptui.core.parameters.messages import Console, Said
 from mlptui.tui.screens.prompt import Field, Prompt, common
 from mlptui.tui.session import Session
 
@@ -28,12 +28,12 @@ class ConsoleScreen(Prompt):
     title_text = "console"
     history: ClassVar[list[str]] = []  # of this viewer, whichever network there was
 
-    def __init__(self, session: Session, names: list[str], row: TensorRow | None) -> None:
+    def __init__(self, session: Session, names: list[str], source: str) -> None:
         super().__init__()
         self._session, self._names = session, names
         self._at = len(self.history)
         self.told = list(EXAMPLES)
-        self._row = row
+        self._source = source
 
     def answers(self) -> list[tuple[str, str]]:
         return [("enter", "do it"), ("tab", "complete"), ("↑", "earlier lines"), ("esc", "back")]
@@ -63,7 +63,7 @@ class ConsoleScreen(Prompt):
                 where = " " * (answer.column - 1) + "^" if answer.column else ""
                 self.tell((f" {line}", "strong"), *([(f" {where}", "bad")] if where else []), (answer.message, "bad"))
 
-        self._session.step(lambda: Console(text=line), done)
+        self._session.step(lambda: Console(text=line, source=self._source), done)
 
     def on_key(self, event: events.Key) -> None:
         if event.key in ("up", "down"):
@@ -75,9 +75,7 @@ class ConsoleScreen(Prompt):
         elif event.key == "tab":
             event.stop()
             event.prevent_default()
-            self._complete_path()
-        else:
-            super().on_key(event)
+            self._complete_path()  # other keys are Prompt's, whose on_key Textual calls by itself
 
     def _complete_path(self) -> None:
         """The word before the cursor as a path, in the spelling in which it was begun; after a tensor's name what it has."""

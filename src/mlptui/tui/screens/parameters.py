@@ -12,7 +12,7 @@ from mlptui.core.parameters import filters
 from mlptui.core.parameters.messages import Console, Initialise, List, Listed, Measure, Measures, Put, Rule, Tie, Train, Viewed
 from mlptui.core.wire import Input
 from mlptui.tui import keys
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed
@@ -26,6 +26,8 @@ from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 
 NOISE = 0.01
+LOOK = "look at a tensor"  # the group of requests of which the newest goes before
+AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
 CHANGES = "fill 0, add 1, scale 0.5, clamp -1 1, copy 2.weight, transpose, noise 0.01, dtype float16"
 
 
@@ -35,12 +37,13 @@ class ParamsScreen(AreaScreen):
         "Every tensor of the network that the next run trains; what you change here is what the run begins with.\n"
         "enter goes into the numbers, : takes any path in PyTorch's spelling, i draws anew, u takes everything back."
     )
-    CSS = "ParamsScreen ListCanvas { height: 11fr; }"
+    CSS = "ParamsScreen ListCanvas { height: 45%; }"
 
     def __init__(self, form: FormState, session: Session, entered: Callable[[], Input]) -> None:
         super().__init__()
         self.form, self.session, self.entered = form, session, entered
         self.state = ParametersState()
+        self._telling = ""  # what is said when the next change is there
         self._stale = True  # the list is of another network than the bench's
 
     def body(self) -> Iterable[Widget]:
@@ -61,6 +64,7 @@ class ParamsScreen(AreaScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.tensors.focus()
+        self.set_interval(AGAIN, while_running(self, self._again))
         self.sync()
 
     def on_screen_resume(self, event: object) -> None:
@@ -90,10 +94,13 @@ class ParamsScreen(AreaScreen):
     # what the bench says
 
     def shows(self, sheet: Sheet, run: bool) -> None:
+        if self.state.source:
+            return
         self._stale = True
         if self.query(TensorCanvas) and self._seen:
-            if sheet.note:
-                self.say(sheet.note)
+            told, self._telling = self._telling, ""
+            if told or sheet.note or sheet.undo:
+                self.say(told or sheet.note or f"{sheet.undo}; u takes it back")
             self.read()
 
     @property
@@ -105,7 +112,11 @@ class ParamsScreen(AreaScreen):
     def refused(self, answer: Refused) -> None:
         if not self.query(TensorCanvas) or not self._seen:
             return
+        self._telling = ""
         self.say("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
+        if not answer.cancelled and len(answer.message) > self.app.size.width - 20:  # the last row cuts it
+            self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
+            self.numbers.redraw()
         if self.state.listed is None:
             self.tensors.empty = (f"no network: {answer.message}", "2 opens another one")
             self.tensors.redraw()
@@ -118,7 +129,12 @@ class ParamsScreen(AreaScreen):
         host(self).workbench.ask(request, here, group)
 
     def read(self) -> None:
+        """The list of the network, or of what is looked at instead."""
+        source = self.state.source
+
         def done(answer: Answer) -> None:
+            if source != self.state.source:
+                return
             if isinstance(answer, Listed):
                 self._stale = False
                 before = self.state.row
@@ -129,47 +145,69 @@ class ParamsScreen(AreaScreen):
                 self._share_out()
                 self.tensors.follow()
                 self.look()
-                self.measure()
             elif isinstance(answer, Refused) and not answer.cancelled:
                 self.refused(answer)
+                if source:
+                    self._see("")
 
-        self.ask(List(), done, "tensors")
+        self.ask(List(source=source), done, "tensors")
+
+    def look(self) -> None:
+        """Ask for what the panel of numbers shows, then for statistics that are not known yet."""
+        request = self.numbers.request(self.entered(), int(self._number("batch_size", 256)))
+        self.numbers.redraw()
+        if self._stale:
+            return
+        if request is None:
+            self.measure()
+            return
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Refused) and answer.cancelled:
+                return
+            if isinstance(answer, Viewed):
+                if answer.path == self.state.path and answer.show == self.state.show:
+                    self.state.viewed = answer
+            elif isinstance(answer, Refused):
+                self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
+            self.numbers.redraw()
+            self.measure()
+
+        self.ask(request, done, LOOK)
 
     def measure(self) -> None:
-        """Statistics of what is on screen, then of the rest, some at a time."""
+        """Statistics of what is on screen, then of the rest, some at a time; whatever else is looked at goes before."""
         wanted = self.state.unknown(self.tensors.first, max(1, self.tensors.visible_rows()))
         if not wanted or self._stale:
             return
 
         def done(answer: Answer) -> None:
-            if isinstance(answer, Measures):
-                self.state.numbers.update(answer.numbers)
-                if self.state.sort in filters.FIELDS or filters.needs_numbers(self.state.filter):
-                    self.state.arrange()
-                    self.tensors.follow()
-                self.tensors.redraw()
-                self.numbers.redraw()
-                if answer.numbers:
-                    self.measure()
-
-        self.ask(Measure(paths=wanted), done, "measure")
-
-    def look(self) -> None:
-        """Ask for what the panel of numbers shows."""
-        request = self.numbers.request(self.entered())
-        self.numbers.redraw()
-        if request is None or self._stale:
-            return
-
-        def done(answer: Answer) -> None:
-            if isinstance(answer, Viewed):
-                if answer.path == self.state.path and answer.show == self.state.show:
-                    self.state.viewed = answer
-            elif isinstance(answer, Refused) and not answer.cancelled:
-                self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
+            if not isinstance(answer, Measures):
+                return
+            self.state.numbers.update(answer.numbers)
+            if self.state.sort in filters.FIELDS or filters.needs_numbers(self.state.filter):
+                self.state.arrange()
+                self.tensors.follow()
+            self.tensors.redraw()
             self.numbers.redraw()
+            if answer.numbers:
+                self.measure()
 
-        self.ask(request, done, "view")
+        self.ask(Measure(paths=wanted, source=self.state.source), done, LOOK)
+
+    def _see(self, source: str) -> None:
+        """The tensors of something else: "" is the network."""
+        self.state.source, self.state.listed, self.state.rows, self.state.marked = source, None, [], []
+        self.state.numbers.clear()
+        self.tensors.empty = ("reading ...",)
+        self.numbers.reset()
+        self.tensors.redraw()
+        self.read()
+
+    def _again(self) -> None:
+        """A run that goes on has newer checkpoints."""
+        if self.is_current and self.state.source and not self.state.source.endswith(".safetensors"):
+            self.read()
 
     # what a person does
 
@@ -177,7 +215,6 @@ class ParamsScreen(AreaScreen):
         message.stop()
         self.numbers.reset()
         self.look()
-        self.measure()
 
     def on_window_changed(self, message: WindowChanged) -> None:
         message.stop()
@@ -244,7 +281,6 @@ class ParamsScreen(AreaScreen):
                 self.tensors.follow()
                 self.numbers.reset()
                 self.look()
-                self.measure()
 
         told = "*.weight, /^0\\./, Linear, buffer, frozen, alias, unsaved, std > 0.1, zeros > 50%; with commas: all of them"
         self.app.push_screen(LineScreen("show only", "tensors", "*.weight", told, check, self.state.filter), given)
@@ -270,7 +306,20 @@ class ParamsScreen(AreaScreen):
     # changes
 
     def step(self, request: bench.Request) -> None:
-        self.session.step(lambda: request)
+        if self.state.source:
+            self.say("what lies in a file is not changed here; o goes back to the network", bad=True)
+        else:
+            self.session.step(lambda: request)
+
+    def do_open(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None and values["value"] != self.state.source:
+                self._see(values["value"])
+
+        told = "last (the newest run), a run's id, a checkpoint's folder, a .safetensors file; empty: the network"
+        self.app.push_screen(
+            LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source), given
+        )
 
     def _put(self, action: str, numbers: tuple[float, ...] = (), source: str = "") -> None:
         paths = self.state.chosen()
@@ -356,7 +405,7 @@ class ParamsScreen(AreaScreen):
 
         names = [row.path for row in self.state.listed.rows] if self.state.listed else []
         spelled = [f"net{row.spelled}" for row in self.state.listed.rows] if self.state.listed else []
-        self.app.push_screen(ConsoleScreen(self.session, names + spelled, self.state.row), close)
+        self.app.push_screen(ConsoleScreen(self.session, names + spelled, self.state.source), close)
 
     def do_tie(self) -> None:
         if len(self.state.marked) < 2:
@@ -367,13 +416,15 @@ class ParamsScreen(AreaScreen):
     def do_untie(self) -> None:
         self.step(Tie(paths=self.state.chosen(), apart=True))
 
-    def _train(self, steps: int) -> None:
-        def number(name: str, usual: float) -> float:
-            try:
-                return float(self.form.text(name))
-            except ValueError:
-                return usual
+    def _number(self, name: str, usual: float) -> float:
+        """A knob of the form; what it does not say rightly has its usual value."""
+        try:
+            return float(self.form.text(name))
+        except ValueError:
+            return usual
 
+    def _train(self, steps: int) -> None:
+        number = self._number
         data = self.form.data
         self.step(
             Train(
@@ -400,11 +451,12 @@ class ParamsScreen(AreaScreen):
 
     def do_undo(self) -> None:
         sheet = self.session.sheet
-        if sheet and sheet.undo:
-            self.say(f"undone: {sheet.undo}")
+        self._telling = f"undone: {sheet.undo}" if sheet and sheet.undo else ""
         self.step(bench.History(by=-1))
 
     def do_redo(self) -> None:
+        sheet = self.session.sheet
+        self._telling = f"again: {sheet.redo}" if sheet and sheet.redo else ""
         self.step(bench.History(by=1))
 
 

@@ -48,8 +48,8 @@ class ListCanvas(CursorCanvas):
         parts = [f"filter: {state.filter}"] if state.filter else []
         if state.marked:
             parts.append(f"marked: {len(state.marked)}")
-        if state.note:
-            parts.append(state.note)
+        if state.source:
+            parts.append(f"of {state.of or state.source}, to read; o goes back to the network")
         return "   ".join(parts)
 
     def draw(self, width: int, height: int) -> list[Line]:
@@ -115,7 +115,7 @@ class TensorCanvas(Canvas, can_focus=True):
         what = "gradient of " if state.gradient and state.show != "uses" else ""
         body = tensor.draw(
             row,
-            state.known(row),
+            None if state.gradient else state.known(row),
             viewed,
             state.show,
             state.cell,
@@ -135,7 +135,7 @@ class TensorCanvas(Canvas, can_focus=True):
         before = (*self.state.index, *([0] * len(shape)))[: len(shape) - 2]
         return (*before, *self.state.cell)
 
-    def request(self, entered: Input) -> View | None:
+    def request(self, entered: Input, batch_size: int) -> View | None:
         """What to ask the bench for, so that this panel is full."""
         state, row = self.state, self.state.row
         if row is None or row.shape is None:
@@ -158,6 +158,8 @@ class TensorCanvas(Canvas, can_focus=True):
             rows=high,
             columns=wide,
             input=entered,
+            batch_size=batch_size,
+            source=state.source,
         )
 
     def reset(self) -> None:

@@ -1,0 +1,139 @@
+"""Tensors that lie in files, looked at without the network that they are of: nothing is built, no code is run."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from mlptui.core.text import safe
+from mlptui.engine.codec import MODEL
+from mlptui.engine.foreign import one_line
+from mlptui.engine.parameters import contents
+from mlptui.engine.parameters.errors import ParameterError
+from mlptui.store import checkpoints, rundir
+from mlptui.store.checkpoints import MANIFEST, Checkpoint
+from mlptui.store.paths import Paths
+
+MAX_TENSORS = 100_000
+SUFFIX = ".safetensors"
+
+
+class Folder(nn.Module):
+    """What a file holds below a dot in its names. It has no forward."""
+
+
+def is_there(paths: Paths, where: str) -> bool:
+    """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`)."""
+    path = Path(where).expanduser()
+    try:
+        return (
+            where == "last"
+            or (path / MANIFEST).is_file()
+            or (path.suffix == SUFFIX and path.is_file())
+            or _is_run(paths, where)
+        )
+    except OSError:
+        return False
+
+
+def _is_run(paths: Paths, where: str) -> bool:
+    return bool(where) and "/" not in where and (paths.runs / where).is_dir()
+
+
+def opened(paths: Paths, where: str) -> tuple[Folder, str]:
+    """The tensors, and what they are of in words. A file's numbers are read when they are looked at.
+
+    Raises ParameterError, CheckpointError, RunError.
+    """
+    path = Path(where).expanduser()
+    if (path / MANIFEST).is_file():
+        checkpoint = checkpoints.load(path)
+        return of_checkpoint(checkpoint), checkpoint.name
+    if path.suffix == SUFFIX:
+        return of_file(path), path.name
+    if where == "last" or _is_run(paths, where):
+        run = rundir.find(paths, where)
+        newest, _ = checkpoints.newest_verified(run.checkpoints)
+        if newest is None:
+            raise ParameterError(f"{run.id} has no checkpoint that can be read")
+        return of_checkpoint(newest), f"{run.id}, {newest.name}"
+    raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or .safetensors file")
+
+
+def of_checkpoint(checkpoint: Checkpoint) -> Folder:
+    """Verified by its SHA-256; names of one tensor are one."""
+    data = checkpoint.read(MODEL)
+    given = safetensors.torch.load(data)
+    about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+    aliases = {name: kept for name, kept in about.items() if kept in given and name not in given}
+    return _folder([*given, *aliases], lambda name: given[aliases.get(name, name)], aliases)
+
+
+def of_file(path: Path) -> Folder:
+    """Its numbers stay in the file until they are read. Raises ParameterError."""
+    try:
+        file = safetensors.safe_open(str(path), "pt")
+        with file as held:
+            names = list(held.keys())
+            if len(names) > MAX_TENSORS:
+                raise ParameterError(f"{safe(path.name, 100)} holds {len(names):,} tensors; up to {MAX_TENSORS:,} are shown")
+            return _folder(names, held.get_tensor, {})
+    except ParameterError:
+        raise
+    except Exception as error:  # safetensors raises its own, OSError, and more
+        raise ParameterError(f"{safe(str(path), 300)} is no file of tensors that can be read: {one_line(error)}") from None
+
+
+def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str]) -> Folder:
+    root = Folder()
+    made: dict[str, nn.Parameter] = {}
+    for name in sorted(names, key=_natural):
+        *inside, last = name.split(".")
+        module: nn.Module = root
+        for part in inside:
+            below = module._modules.setdefault(part, Folder())
+            assert below is not None
+            module = below
+        if not last or last in module._modules or last in module._parameters:
+            raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
+        kept = aliases.get(name, name)
+        if kept not in made:
+            made[kept] = nn.Parameter(tensor(kept), requires_grad=False)
+            contents.loaded(made[kept])
+        module._parameters[last] = made[kept]
+    return root
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """`2.weight` before `10.weight`."""
+    return [(int(part), "") if part.isascii() and part.isdecimal() else (-1, part) for part in name.split(".")]
+
+
+def one(paths: Paths, where: str) -> torch.Tensor:
+    """A tensor of a file: `w.safetensors:1.weight`. Raises ParameterError."""
+    file, _, name = where.rpartition(":")
+    model, told = opened(paths, file)
+    held = dict(model.named_parameters(remove_duplicate=False))
+    if name not in held:
+        raise ParameterError(f"{safe(told, 100)} holds no tensor {safe(name, 100)}")
+    return held[name].detach()
+
+
+def difference(left: torch.Tensor, right: torch.Tensor) -> tuple[float, float, float, float]:
+    """Largest absolute difference, that over the largest of `left`, cosine, and the share of numbers that differ.
+
+    nan and nan are the same.
+    """
+    a, b = left.detach().double().reshape(-1), right.detach().double().reshape(-1)
+    if not a.numel():
+        return 0.0, 0.0, 1.0, 0.0
+    same = (a == b) | (a.isnan() & b.isnan())
+    largest = float(torch.where(same, 0.0, (a - b).abs()).max())
+    norm, scale = float(a.norm() * b.norm()), float(a.abs().max())
+    cosine = float(a @ b) / norm if norm else float("nan")
+    relative = largest / scale if scale else float("inf") if largest else 0.0
+    return largest, relative, cosine, float((~same).double().mean())
