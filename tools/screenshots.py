@@ -54,6 +54,16 @@ async def take(home: Path) -> None:
             app.desk.tell("")
             await shot("model")
             app.form.set("architecture", app.form.default("architecture"))
+            await pilot.press("3")
+            await wait(3.0)
+            for _ in range(8):
+                await pilot.press("N")
+            await wait(8.0)
+            for _ in range(4 if size[0] > 100 else 0):
+                await pilot.press("v")
+            await wait(2.0)
+            app.desk.tell("")
+            await shot("params")
             await pilot.press("5")
             await wait(1.0)
             await shot("runs")
