@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-NAMES = ("accuracy", "epoch", "attached", "startup", "paint", "runs_list", "saves", "data", "keys", "model")
+NAMES = ("accuracy", "epoch", "attached", "startup", "paint", "runs_list", "saves", "data", "keys", "model", "params")
 RESULTS = Path(__file__).parent / "results"
 
 

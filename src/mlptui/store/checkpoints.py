@@ -280,16 +280,20 @@ def sweep(parent: Path) -> None:
             atomic.remove_folder_quietly(Path(entry.path))
 
 
-def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
-    """The header of a safetensors file, bounded and consistent. Raises CheckpointError."""
+def check_tensor_header(data: bytes, name: str, size: int | None = None) -> dict[str, Any]:
+    """The header of a safetensors file, bounded and consistent. Raises CheckpointError.
+
+    `data` is the file, or its beginning with the whole header where its `size` in bytes is given.
+    """
+    size = len(data) if size is None else size
 
     def bad(why: str) -> CheckpointError:
         return CheckpointError(f"{name} is refused: {why}")
 
-    if len(data) < 8:
+    if size < 8:
         raise bad("it is too short for a safetensors file")
     length = int.from_bytes(data[:8], "little")
-    if length > HEADER_LIMIT or 8 + length > len(data):
+    if length > HEADER_LIMIT or 8 + length > min(size, len(data)):
         raise bad("its header is larger than allowed")
     try:
         header = json.loads(data[8 : 8 + length])
@@ -311,7 +315,7 @@ def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
                 if not isinstance(extent, int) or extent < 0:
                     raise ValueError
                 elements *= extent
-            if not 0 <= start <= stop <= len(data) - 8 - length or stop - start != elements * DTYPES[dtype]:
+            if not 0 <= start <= stop <= size - 8 - length or stop - start != elements * DTYPES[dtype]:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise bad(f"the entry of tensor {tensor[:80]!r} makes no sense") from None
@@ -320,6 +324,6 @@ def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:
         if start != end:
             raise bad("its tensors overlap or leave holes")
         end = stop
-    if end != len(data) - 8 - length:
+    if end != size - 8 - length:
         raise bad("its tensors overlap or leave holes")
     return header

@@ -1,8 +1,10 @@
 """What the Params screen shows: the tensors of the network, what is known of each, and where one looks."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlptui.core.parameters import filters
 from mlptui.core.parameters.messages import Listed, Numbers, TensorRow, Viewed
@@ -31,6 +33,8 @@ class ParametersState:
     index: tuple[int, ...] = ()
     source: str = ""  # a run, checkpoint or file that is looked at; "": the network on the bench
     of: str = ""
+    _at: dict[str, int] = field(default_factory=dict)
+    _scanned: int = 0
 
     def take(self, listed: Listed) -> None:
         """Another list: what is known of tensors that hold the same as before stays known."""
@@ -46,16 +50,21 @@ class ParametersState:
         rows = [row for row in rows if test(row, self.known(row))]
         if self.sort:
             rows.sort(key=self._key, reverse=self.descending)
-        self.rows = rows
-        if self.path not in {row.path for row in rows}:
+        self.rows, self._scanned = rows, 0
+        self._at = {row.path: i for i, row in enumerate(rows)}
+        if self.path not in self._at:
             self.path = rows[0].path if rows else ""
 
-    def _key(self, row: TensorRow) -> tuple[bool, float | str]:
+    def _key(self, row: TensorRow) -> tuple[bool, Any]:
+        if self.sort == "count":
+            return (False, float(row.count))
         if self.sort in filters.FIELDS:
             numbers = self.known(row)
             found = filters.FIELDS[self.sort](row, numbers) if numbers else None
             missing = found is None or math.isnan(found)
             return (missing != self.descending, 0.0 if found is None or missing else found)
+        if self.sort == "shape":
+            return (False, tuple(row.shape or ()))
         return (False, str(getattr(row, {"kind": "tensor"}.get(self.sort, self.sort))))
 
     def known(self, row: TensorRow) -> Numbers | None:
@@ -65,11 +74,12 @@ class ParametersState:
 
     @property
     def row(self) -> TensorRow | None:
-        return next((row for row in self.rows if row.path == self.path), None)
+        at = self._at.get(self.path)
+        return None if at is None else self.rows[at]
 
     @property
     def place(self) -> int:
-        return next((i for i, row in enumerate(self.rows) if row.path == self.path), 0)
+        return self._at.get(self.path, 0)
 
     def chosen(self) -> tuple[str, ...]:
         """The marked tensors, or the one under the cursor."""
@@ -77,21 +87,24 @@ class ParametersState:
 
     def unknown(self, first: int, count: int) -> tuple[str, ...]:
         """The next tensors whose statistics are to be asked for: those on screen before all others."""
-        found: list[str] = []
+        found: dict[str, None] = {}
         total = 0
         for row in self._order(first, count):
             path = row.alias_of or row.path
-            if row.shape is None or self.known(row) is not None or path in found:
+            if row.shape is None or path in found or self.known(row) is not None:
                 continue
             if found and (len(found) >= CHUNK or total + row.count > CHUNK_NUMBERS):
                 break
-            found.append(path)
+            found[path] = None
             total += row.count
         return tuple(found)
 
     def _order(self, first: int, count: int) -> Iterator[TensorRow]:
         yield from self.rows[first : first + count]
-        if not self.source:  # a file may be larger than anybody wants to read through
-            yield from self.rows
-        if self.listed and (self.sort in filters.FIELDS or filters.needs_numbers(self.filter)):
-            yield from self.listed.rows
+        everything = self.sort in filters.FIELDS or filters.needs_numbers(self.filter)
+        if self.source and not everything:  # a file may be larger than anybody wants to read through
+            return
+        rest = self.listed.rows if self.listed and everything else self.rows
+        while self._scanned < len(rest) and (rest[self._scanned].shape is None or self.known(rest[self._scanned])):
+            self._scanned += 1  # known ones are not looked at again and again
+        yield from itertools.islice(rest, self._scanned, None)

@@ -12,7 +12,6 @@ from typing import Any
 from mlptui.core.bench import (
     ANSWERS,
     PARTS,
-    REQUESTS,
     Answer,
     Check,
     Compare,
@@ -230,7 +229,7 @@ class Workbench:
             return
         asked = self._running = self._queue.popleft()
         asked.sent = time.monotonic()
-        self._post(b'{"id":%d,"request":%s}' % (asked.number, REQUESTS.dump_json(asked.request)))
+        self._post(b'{"id":%d,"request":%s}' % (asked.number, asked.request.model_dump_json().encode()))
         self._turn("busy")
 
     def _cancel(self, asked: Asked) -> None:

@@ -1,10 +1,11 @@
 """Tensors that lie in files, looked at without the network that they are of: nothing is built, no code is run."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import nn
@@ -14,12 +15,16 @@ from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store import checkpoints, rundir
+from mlptui.store import atomic, checkpoints, rundir
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
 from mlptui.store.paths import Paths
 
-MAX_TENSORS = 100_000
 SUFFIX = ".safetensors"
+DTYPES = {  # by their names in the file
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "U16": torch.uint16,
+    "U32": torch.uint32, "U64": torch.uint64, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
 
 
 class Folder(nn.Module):
@@ -74,18 +79,37 @@ def of_checkpoint(checkpoint: Checkpoint) -> Folder:
 
 
 def of_file(path: Path) -> Folder:
-    """Its numbers stay in the file until they are read. Raises ParameterError."""
+    """Its numbers stay in the file until they are read. Raises ParameterError, CheckpointError."""
     try:
-        file = safetensors.safe_open(str(path), "pt")
-        with file as held:
-            names = list(held.keys())
-            if len(names) > MAX_TENSORS:
-                raise ParameterError(f"{safe(path.name, 100)} holds {len(names):,} tensors; up to {MAX_TENSORS:,} are shown")
-            return _folder(names, held.get_tensor, {})
-    except ParameterError:
-        raise
-    except Exception as error:  # safetensors raises its own, OSError, and more
-        raise ParameterError(f"{safe(str(path), 300)} is no file of tensors that can be read: {one_line(error)}") from None
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(8)
+            head += file.read(min(int.from_bytes(head, "little"), checkpoints.HEADER_LIMIT))
+        header = checkpoints.check_tensor_header(head, safe(path.name, 200), size)
+        storage: Any = torch.UntypedStorage.from_file(str(path), False, size)
+    except (OSError, RuntimeError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else one_line(error)
+        raise ParameterError(f"{safe(str(path), 300)} cannot be read: {reason}") from None
+
+    def looking(dtype: torch.dtype, start: int, shape: list[int]) -> torch.Tensor:
+        into: Any = torch.empty(0, dtype=dtype)
+        found: torch.Tensor = into.set_(storage, start, tuple(shape))
+        return found
+
+    def tensor(name: str) -> torch.Tensor:
+        entry, dtype = header[name], DTYPES[header[name]["dtype"]]
+        begin, end = entry["data_offsets"]
+        start = len(head) + begin
+        if start % dtype.itemsize:  # torch can only look where numbers of that type may lie
+            return looking(torch.uint8, start, [end - begin]).clone().view(dtype).reshape(entry["shape"])
+        return looking(dtype, start // dtype.itemsize, entry["shape"])
+
+    names = [name for name in header if name != "__metadata__"]
+    if unknown := next((name for name in names if header[name]["dtype"] not in DTYPES), ""):
+        raise ParameterError(
+            f"{safe(unknown, 100)} holds {safe(header[unknown]['dtype'], 20)}, which this torch does not know"
+        )
+    return _folder(names, tensor, {})
 
 
 def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str]) -> Folder:

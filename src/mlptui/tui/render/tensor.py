@@ -56,9 +56,8 @@ def draw(
 def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
     """All that a list says of a tensor, for where the list has no room."""
     lines: list[Line] = [
-        [(f"{row.tensor}{' of ' + row.layer}", STRONG)],
-        [(f"{shape(row)}  {row.dtype}  {row.device}", PLAIN)],
-        [(text.counted(row.count, "number"), PLAIN)],
+        [(row.tensor if row.tensor == "tensor" else f"{row.tensor} of {row.layer}", STRONG)],
+        [(f"{shape(row)} {row.dtype} {row.device}", PLAIN)],
     ]
     if row.alias_of:
         lines.append([(f"one with {row.alias_of}", ACCENT)])
@@ -66,8 +65,8 @@ def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
         where = {"state_dict": "in state_dict, not in named_parameters", "": "in no state_dict: not saved, not moved"}
         if not row.alias_of or row.listed == "":
             lines.append([(where.get(row.listed, ""), WARN if row.listed == "" else DIM)])
-    if row.tensor == "parameter":
-        lines.append([("learns", GOOD) if row.trainable else ("frozen", WARN)])
+    if row.tensor == "parameter" and not row.trainable:
+        lines.append([("frozen", WARN)])
     if known:
         lines += [
             [("mean ", DIM), (number(known.mean).ljust(9), PLAIN), ("std ", DIM), (number(known.deviation), PLAIN)],
@@ -76,8 +75,8 @@ def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
         ]
         if known.bad:
             lines.append([(f"{known.bad:,} nan or infinite", BAD)])
-        gradient = number(known.gradient) if known.gradient is not None else "none"
-        lines.append([("gradient's norm ", DIM), (gradient, PLAIN)])
+        if known.gradient is not None:
+            lines.append([("gradient's norm ", DIM), (number(known.gradient), PLAIN)])
         if known.update is not None:
             lines.append([("last step moved it by ", DIM), (f"{known.update:.2%}", PLAIN)])
     if row.drawn:

@@ -43,6 +43,10 @@ class DrawScreen(Prompt):
         super().on_mount()
         self.call_after_refresh(self.lines[1].focus)
 
+    def values(self) -> dict[str, str]:
+        found = super().values()
+        return {**found, "seed": found["seed"] or "0"}
+
     def answers(self) -> list[tuple[str, str]]:
         return [
             ("enter", "draw it" if self._previewed == self.values() else "preview"),
@@ -71,7 +75,6 @@ class DrawScreen(Prompt):
 
     def entered(self) -> None:
         values = self.values()
-        values["seed"] = values["seed"] or "0"
         try:
             rules = self.rules(values)
             if not rules:

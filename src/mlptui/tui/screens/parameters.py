@@ -117,6 +117,8 @@ class ParamsScreen(AreaScreen):
         if not answer.cancelled and len(answer.message) > self.app.size.width - 20:  # the last row cuts it
             self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
             self.numbers.redraw()
+        elif self.state.viewed is not None and self.state.viewed.why:
+            self.look()
         if self.state.listed is None:
             self.tensors.empty = (f"no network: {answer.message}", "2 opens another one")
             self.tensors.redraw()
@@ -229,6 +231,7 @@ class ParamsScreen(AreaScreen):
 
     def do_into(self) -> None:
         self.numbers.focus()
+        self.look()
 
     def do_back(self) -> None:
         if not host(self).workbench.cancel():
@@ -265,6 +268,7 @@ class ParamsScreen(AreaScreen):
         self.state.marked.clear()
         self.state.arrange()
         self.tensors.follow()
+        self.look()
 
     def do_filter(self) -> None:
         def check(text: str) -> str:
@@ -378,7 +382,7 @@ class ParamsScreen(AreaScreen):
                 at = f"[{', '.join(map(str, index))}]" if index else ""
                 target = f"net{row.spelled}.data{at}"
                 value = float(values["value"])
-                text = f"float('{value}')" if not math.isfinite(value) else values["value"]
+                text = repr(value) if math.isfinite(value) else f"float('{value}')"
                 self.step(Console(text=f"{target} = {text}"))
 
         viewed, now = self.state.viewed, ""
@@ -412,6 +416,7 @@ class ParamsScreen(AreaScreen):
             self.say("mark two or more parameters of one shape with space first", bad=True)
         else:
             self.step(Tie(paths=tuple(self.state.marked)))
+            self.state.marked.clear()
 
     def do_untie(self) -> None:
         self.step(Tie(paths=self.state.chosen(), apart=True))

@@ -46,6 +46,8 @@ class ListCanvas(CursorCanvas):
     def _foot(self) -> str:
         state = self.state
         parts = [f"filter: {state.filter}"] if state.filter else []
+        if state.sort:
+            parts.append(f"order: {state.sort}" + (", largest first" if state.descending else ""))
         if state.marked:
             parts.append(f"marked: {len(state.marked)}")
         if state.source:
@@ -57,7 +59,9 @@ class ListCanvas(CursorCanvas):
         listed = state.listed
         total = len(listed.rows) if listed else 0
         title = f"{len(state.rows):,} of {total:,} tensors" if state.filter else f"{total:,} tensor{'s' if total != 1 else ''}"
-        empty = () if state.rows else self.empty if not listed else ("no tensor passes the filter; esc clears it",)
+        empty = (
+            () if state.rows else self.empty if not listed else (f"no tensor passes the filter {state.filter}; esc clears it",)
+        )
         if listed and not total:
             empty = ("this network has no tensors",)
         view = parameters.Table(
