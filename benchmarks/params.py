@@ -57,6 +57,7 @@ def look_at(viewer: Terminal, what: str, shown: str) -> float:
     viewer.press("o")
     viewer.wait_for("look at the tensors of")
     viewer.press(what or "\x15")
+    viewer.wait_until_quiet(1.5)  # an enter right behind much text belongs to a paste
     started = time.perf_counter()
     viewer.press("\r")
     viewer.wait_for(shown)

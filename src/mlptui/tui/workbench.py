@@ -45,6 +45,7 @@ REOPEN = "reopen"
 ASKED_FOR = "as you asked"
 READY = "ready"
 LOOKS = (Probe, Look, Flow, Check, Compare, List, Measure, View, Preview)
+UNASKED = (List, Measure, View)
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
 Done = Callable[[Answer], None]
@@ -164,16 +165,20 @@ class Workbench:
         self._next()
 
     def cancel(self) -> bool:
-        """Cancel what runs and what waits; False where nothing does."""
-        # what brings the network back is nobody's to cancel
-        waiting = [asked for asked in self._queue if asked.group != REOPEN]
-        self._queue = deque(asked for asked in self._queue if asked.group == REOPEN)
+        """Cancel what runs and what waits for a person; False where nothing does."""
+        waiting = [asked for asked in self._queue if self._is_waited_for(asked)]
+        self._queue = deque(asked for asked in self._queue if not self._is_waited_for(asked))
         for asked in waiting:
             asked.done(Refused(message="cancelled", cancelled=True))
-        runs = self._running is not None and self._running.group != REOPEN
+        runs = self._running is not None and self._is_waited_for(self._running)
         if runs and self._running:
             self._cancel(self._running)
         return runs or bool(waiting)
+
+    @staticmethod
+    def _is_waited_for(asked: Asked) -> bool:
+        """Not what brings the network back, nor what fills a screen by itself."""
+        return asked.group != REOPEN and not isinstance(asked.request, UNASKED)
 
     @property
     def busy_for(self) -> float:

@@ -31,17 +31,13 @@ class DrawScreen(Prompt):
         Field("more", "0.weight: xavier_uniform; 2.weight: constant(42)"),
         Field("seed", "0"),
     )
-    ROWS = 15
+    ROWS, FIRST = 15, 1
 
     def __init__(self, what: str, seed: str, entered: Entered, ask: Ask) -> None:
         super().__init__({"tensors": what, "seed": seed})
         self._entered, self._ask = entered, ask
         self._previewed: dict[str, str] | None = None
         self.told = [TWO, MORE]
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.call_after_refresh(self.lines[1].focus)
 
     def values(self) -> dict[str, str]:
         found = super().values()

@@ -69,6 +69,7 @@ class Prompt(ModalScreen[dict[str, str]]):
     FIELDS: tuple[Field, ...] = ()
     ROWS = 10
     LABEL = LABEL
+    FIRST = 0  # the line that is typed into first
     CSS = """
     Prompt { layers: frame lines; }
     """
@@ -92,7 +93,7 @@ class Prompt(ModalScreen[dict[str, str]]):
         self.styles.background = "transparent"
         self._worker = Background("prompt", asyncio.get_running_loop(), lambda: self.is_running)
         self._place()
-        self.lines[0].focus()
+        self.lines[self.FIRST].focus()
 
     def on_resize(self, event: events.Resize) -> None:
         self._place()
