@@ -44,6 +44,12 @@ class ParametersState:
         self.marked = [path for path in self.marked if path in stamps]
         self.arrange()
 
+    def leave(self, source: str) -> None:
+        """Something else is looked at."""
+        self.source, self.listed, self.marked = source, None, []
+        self.numbers.clear()
+        self.arrange()
+
     def arrange(self) -> None:
         test = filters.read(self.filter)
         rows = list(self.listed.rows) if self.listed else []

@@ -199,8 +199,7 @@ class ParamsScreen(AreaScreen):
 
     def _see(self, source: str) -> None:
         """The tensors of something else: "" is the network."""
-        self.state.source, self.state.listed, self.state.rows, self.state.marked = source, None, [], []
-        self.state.numbers.clear()
+        self.state.leave(source)
         self.tensors.empty = ("reading ...",)
         self.numbers.reset()
         self.tensors.redraw()
