@@ -119,10 +119,13 @@ def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases
         *inside, last = name.split(".")
         module: nn.Module = root
         for part in inside:
-            below = module._modules.setdefault(part, Folder())
-            assert below is not None
+            below = None if part in module._parameters else module._modules.setdefault(part, Folder())
+            if below is None:
+                break
             module = below
-        if not last or last in module._modules or last in module._parameters:
+        else:
+            below = module
+        if below is None or not last or last in module._modules or last in module._parameters:
             raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
         kept = aliases.get(name, name)
         if kept not in made:
