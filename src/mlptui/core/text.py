@@ -101,7 +101,8 @@ def number(value: float | None) -> str:
         return str(value)
     size = abs(value)
     if size and (size < 0.0005 or size >= 99_999):
-        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
+        short = (f"{value:.{digits}e}".replace("e-0", "e-").replace("e+0", "e+") for digits in (2, 1, 0))
+        return next((text for text in short if len(text) <= 8), f"{value:.0e}")
     return f"{value:.4f}" if size < 10 else f"{value:.5g}"
 
 

@@ -14,6 +14,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine.build import BuildError
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
+from mlptui.engine.parameters.files import Folder
 from mlptui.engine.parameters.tensors import same_bytes
 from mlptui.store import atomic
 
@@ -67,8 +68,9 @@ def packed(model: nn.Module, text: str) -> bytes:
     `text` is the network's, so that nobody takes these weights for another one's.
     """
     tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
-    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
-    about = {OF: text_sum(text), FROZEN: json.dumps(frozen)}
+    about = {OF: text_sum(text)}
+    if not isinstance(model, Folder):  # of a file nobody knows what learns
+        about[FROZEN] = json.dumps([name for name, p in model.named_parameters() if not p.requires_grad])
     return safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, about)
 
 
@@ -104,6 +106,8 @@ def begin_with(model: nn.Module, file: Path, sha256: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise BuildError("the file of the weights to begin with is damaged: its SHA-256 is not that of the recipe")
     take(model, data)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise BuildError("all parameters are frozen in the weights to begin with; there is nothing to train")
 
 
 def take(model: nn.Module, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import warnings
 from collections.abc import Callable
 
 from mlptui.core.architecture.syntax import nearest, short
@@ -10,6 +11,7 @@ from mlptui.core.parameters.messages import Numbers, TensorRow
 
 MAX_TEXT = 300
 MAX_REGEX = 100
+LOOKED_AT = 150  # characters of a name that a pattern sees
 Test = Callable[[TensorRow, Numbers | None], bool]
 
 FIELDS: dict[str, Callable[[TensorRow, Numbers], float | None]] = {
@@ -46,6 +48,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
 }
+_PATTERN = re.compile(r"\s*/(?:\\.|[^/\\])*/")
 _CONDITION = re.compile(r"([A-Za-z_]+)\s*(>=|<=|==|!=|>|<|=)\s*([^\s]+)")
 
 
@@ -67,22 +70,28 @@ def needs_numbers(text: str) -> bool:
 
 
 def _parts(text: str) -> list[str]:
-    return re.split(r",|\band\b", text) if "/" not in text else [text]
+    """At commas and the word `and`, which inside of a pattern between slashes are the pattern's."""
+    found, rest = [""], text
+    while rest:
+        if not found[-1].strip() and (pattern := _PATTERN.match(rest)):
+            found[-1] += pattern[0]
+            rest = rest[pattern.end() :]
+        elif split := re.match(r",|\band\b", rest):
+            found.append("")
+            rest = rest[split.end() :]
+        else:
+            word = re.match(r"\w+|.", rest, re.S)
+            assert word
+            found[-1] += word[0]
+            rest = rest[word.end() :]
+    return found
 
 
 def _part(text: str) -> Test:
     if condition := _CONDITION.fullmatch(text):
         return _condition(*condition.groups())
     if text.startswith("/") and text.endswith("/") and len(text) > 1:
-        if len(text) > MAX_REGEX or re.search(r"[+*}]\s*\)\s*[+*{]", text):  # patterns that take for ever
-            raise FilterError("this pattern is too long, or repeats what repeats")
-        try:
-            pattern = re.compile(text[1:-1])
-        except (re.error, RecursionError, OverflowError) as error:
-            raise FilterError(f"not a regular expression: {short(str(error))}") from None
-        return lambda row, _: pattern.search(row.path[:300]) is not None
-    if any(c in text for c in "<>="):
-        raise FilterError(f"{short(text)!r} is no condition; write for example std > 0.1, zeros >= 50%")
+        return _pattern(text[1:-1])
     if text in WORDS:
         return lambda row, _: WORDS[text](row)
     if any(c in text for c in "*?["):
@@ -91,6 +100,21 @@ def _part(text: str) -> Test:
     return lambda row, _: (
         wanted in row.path.lower() or wanted in row.spelled.lower() or wanted == row.layer.lower() or wanted in row.dtype
     )
+
+
+def _pattern(text: str) -> Test:
+    """A regular expression, of those that cannot take for ever: no group is repeated, and few things are."""
+    plain = re.sub(r"\\.|\[(?:\\.|[^\]])*\]", "x", text)
+    endless = len(re.findall(r"[*+]|\{\d*,\d*\}", plain))
+    if len(text) > MAX_REGEX or endless > 2 or endless + plain.count("?") > 4 or re.search(r"\)\s*[*+?{]", plain):
+        raise FilterError("this pattern is too long, or repeats too much; groups cannot be repeated, and two things can")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's own
+            pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise FilterError(f"not a regular expression: {short(str(error))}") from None
+    return lambda row, _: pattern.search(row.path[:LOOKED_AT]) is not None
 
 
 def _condition(name: str, operator: str, number: str) -> Test:
