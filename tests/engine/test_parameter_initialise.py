@@ -58,12 +58,12 @@ def rules(*pairs: tuple[str, str]) -> tuple[Rule, ...]:
 
 def numbers(model: nn.Module, select: str, scheme: str, seed: int = 0) -> torch.Tensor:
     """What is drawn for the one tensor that `select` means."""
-    ((_, _, data),) = draw(model, rules((select, scheme)), seed)
+    ((_, _, data),) = draw(model, rules((select, scheme)), seed).drawn
     return data
 
 
 def by_path(model: nn.Module, *pairs: tuple[str, str], seed: int = 0) -> dict[str, torch.Tensor]:
-    return {named.path: data for named, _, data in draw(model, rules(*pairs), seed)}
+    return {named.path: data for named, _, data in draw(model, rules(*pairs), seed).drawn}
 
 
 def small() -> nn.Module:
@@ -93,7 +93,7 @@ MOMENTS = [
 @pytest.mark.parametrize("text", MOMENTS)
 def test_moments_are_those_of_theory(text: str, seed: int) -> None:
     model = nn.Linear(300, 200)
-    ((named, scheme, data),) = draw(model, rules(("weight", text)), seed)
+    ((named, scheme, data),) = draw(model, rules(("weight", text)), seed).drawn
     written = default_scheme(named) if text == "default" else text
     wanted = schemes.theory(schemes.read(written), tuple(data.shape))
     assert (
@@ -260,7 +260,7 @@ def test_a_rule_for_one_tensor_changes_nothing_that_another_one_gets() -> None:
 def test_drawing_leaves_the_network_as_it_is() -> None:
     model = small()
     before = {k: (v.clone(), v.data_ptr(), v._version) for k, v in model.state_dict(keep_vars=True).items()}
-    found = draw(model, rules(("*.weight", "normal"), ("*.bias", "uniform")), 0)
+    found = draw(model, rules(("*.weight", "normal"), ("*.bias", "uniform")), 0).drawn
     for path, tensor in model.state_dict(keep_vars=True).items():
         assert torch.equal(tensor, before[path][0]) and (tensor.data_ptr(), tensor._version) == before[path][1:]
     assert all(data.data_ptr() != named.tensor.data_ptr() and not data.requires_grad for named, _, data in found)
@@ -299,7 +299,7 @@ SELECTED = {
 
 @pytest.mark.parametrize("select", SELECTED)
 def test_rules_mean_paths_subtrees_classes_and_patterns(select: str) -> None:
-    found = chosen(small(), rules((select, "normal")))
+    found, _ = chosen(small(), rules((select, "normal")))
     assert [named.path for named, _ in found] == SELECTED[select]
     assert all(scheme == schemes.read("normal") for _, scheme in found)
 
@@ -307,7 +307,9 @@ def test_rules_mean_paths_subtrees_classes_and_patterns(select: str) -> None:
 def test_of_several_rules_the_last_one_holds() -> None:
     found = {
         n.path: str(s)
-        for n, s in chosen(small(), rules(("*", "normal"), ("*.bias", "zeros"), ("Linear", "ones"), ("a.bias", "constant(5)")))
+        for n, s in chosen(
+            small(), rules(("*", "normal"), ("*.bias", "zeros"), ("Linear", "ones"), ("a.bias", "constant(5)"))
+        )[0]
     }
     assert (
         set(found) == set(ALL)
@@ -335,15 +337,15 @@ def test_the_guides_xavier_on_the_first_and_42_on_the_third_layer() -> None:
 def test_a_tied_tensor_is_drawn_once_under_its_first_name() -> None:
     model = build(parse(ZOO["tied"].text))
     for select in ("4.weight", "2.weight"):
-        ((named, _, data),) = draw(model, rules((select, "normal")), 3)
+        ((named, _, data),) = draw(model, rules((select, "normal")), 3).drawn
         assert named.path == "2.weight" and same_bytes(data, numbers(model, "2.weight", "normal", 3))
-    assert [named.path for named, _ in chosen(model, rules(("*.weight", "normal")))] == ["0.weight", "2.weight", "6.weight"]
+    assert [named.path for named, _ in chosen(model, rules(("*.weight", "normal")))[0]] == ["0.weight", "2.weight", "6.weight"]
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name != "lazy"])
 def test_every_network_of_the_zoo_is_drawn_by_one_rule(name: str) -> None:
     model = build(parse(ZOO[name].text))
-    found = draw(model, rules(("*", "normal(0, 0.01)")), 0)
+    found = draw(model, rules(("*", "normal(0, 0.01)")), 0).drawn
     assert {id(named.tensor) for named, _, _ in found} == {id(p) for p in model.parameters()} and len(found) == len(
         {*model.parameters()}
     )
@@ -359,7 +361,7 @@ def test_every_network_of_the_zoo_is_drawn_by_one_rule(name: str) -> None:
 )
 def test_parameters_of_other_types_keep_them(dtype: torch.dtype, text: str) -> None:
     model = nn.Linear(300, 200).to(dtype)
-    ((named, _, data),) = draw(model, rules(("weight", text)), 1)
+    ((named, _, data),) = draw(model, rules(("weight", text)), 1).drawn
     assert data.dtype == dtype and data.shape == (200, 300) and bool(data.isfinite().all())
     wanted = schemes.theory(schemes.read(default_scheme(named) if text == "default" else text), (200, 300))
     if wanted is not None and wanted.deviation:
@@ -465,7 +467,7 @@ def test_tensors_of_other_kinds_are_refused_with_a_sentence() -> None:
 
 
 def test_nothing_is_drawn_by_no_rule_or_in_a_network_without_parameters() -> None:
-    assert draw(small(), (), 0) == []
+    assert not draw(small(), (), 0).drawn
     with pytest.raises(ParameterError):
         draw(nn.ReLU(), rules(("*", "normal")), 0)
 

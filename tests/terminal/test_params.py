@@ -33,6 +33,17 @@ def told(viewer, line: str, *answers: str) -> None:
         )
 
 
+def in_line(viewer, name: str) -> None:
+    """Wait until a line of a dialog has the focus: it is underlined, or has the cursor."""
+
+    def has_it(screen: str) -> bool:
+        number = next((i for i, line in enumerate(screen.split("\n")) if re.search(rf"┃ {name} ", line)), None)
+        cells = viewer.screen.buffer[number].values() if number is not None else ()
+        return any(cell.underscore or cell.reverse for cell in cells)
+
+    viewer.wait_for(has_it, 10)
+
+
 def at(viewer, path: str) -> None:
     """The cursor onto a tensor, from the first one on."""
     viewer.press("g")
@@ -64,10 +75,11 @@ def test_what_is_set_by_keys_is_what_the_run_begins_with(terminal, home) -> None
     viewer.wait_for("marked: 8")
     viewer.press("i")
     viewer.wait_for("tab next, or complete")
-    viewer.wait_until_quiet(0.3)
+    in_line(viewer, "how")
     viewer.press("normal(0, 0.05)")
     viewer.wait_for(lambda screen: re.search(r"how +normal\(0, 0\.05\) ", screen) is not None)
     viewer.press(TAB)
+    in_line(viewer, "biases")
     viewer.press("zeros")
     viewer.wait_for(lambda screen: re.search(r"biases +zeros ", screen) is not None)
     viewer.press("\r")
@@ -99,6 +111,7 @@ def test_what_is_set_by_keys_is_what_the_run_begins_with(terminal, home) -> None
     viewer.press("\r")
     viewer.wait_for("-0.2500")
     viewer.press(ESCAPE)
+    viewer.wait_for("enter Into")
 
     # tie two, freeze one
     at(viewer, "3.weight")
@@ -108,14 +121,11 @@ def test_what_is_set_by_keys_is_what_the_run_begins_with(terminal, home) -> None
     viewer.press(" ")
     viewer.wait_for("marked: 2")
     viewer.press("t")
-    viewer.wait_for("= 3.weight")
-    viewer.press(ESCAPE)
-    viewer.wait_for(lambda screen: "marked" not in screen)
+    viewer.wait_for(lambda screen: "= 3.weight" in screen and "marked" not in screen)
     at(viewer, "1.weight")
+    before = re.search(r"sha256 (\w{12})", viewer.text())[1]
     viewer.press("f")
-    viewer.wait_for("frozen")
-    viewer.wait_until_quiet(0.5)
-    screen = viewer.text()
+    screen = viewer.wait_for(lambda screen: "frozen" in screen and f"sha256 {before}" in screen and "-0.2500" not in screen)
     digest = re.search(r"sha256 (\w{12})", screen)[1]
     shown = [float(number) for number in re.search(r"^. +0((?: +-?[\d.]+(?:e-\d)?){4}) ", screen, re.M)[1].split()]
     assert digest != drawn

@@ -232,10 +232,10 @@ def _tie(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
     from mlptui.core.parameters.messages import Tie
-    from mlptui.engine.parameters.files import Folder
+    from mlptui.engine.parameters.files import TensorFile
 
     workbench = _opened(options.source, options.seed)
-    if isinstance(workbench.now.model, Folder):
+    if isinstance(workbench.now.model, TensorFile):
         raise UsageError("a file of tensors has no network in which they could be one; name the network")
     sheet = _done(workbench, Tie(paths=tuple(options.path)))
     if not options.json:

@@ -14,7 +14,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine.build import BuildError
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
-from mlptui.engine.parameters.files import Folder
+from mlptui.engine.parameters.files import TensorFile
 from mlptui.engine.parameters.tensors import same_bytes
 from mlptui.store import atomic
 
@@ -69,7 +69,7 @@ def packed(model: nn.Module, text: str) -> bytes:
     """
     tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
     about = {OF: text_sum(text)}
-    if not isinstance(model, Folder):  # of a file nobody knows what learns
+    if not isinstance(model, TensorFile):  # of a file nobody knows what learns
         about[FROZEN] = json.dumps([name for name, p in model.named_parameters() if not p.requires_grad])
     return safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, about)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
@@ -55,6 +55,7 @@ from mlptui.tui.screens.planned import FilesScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
+from mlptui.tui.typeahead import KeysInOrder
 from mlptui.tui.workbench import Workbench
 
 NETWORK = "network"  # what the last network is remembered by
@@ -74,7 +75,7 @@ class Started(NamedTuple):
     warning: str
 
 
-class MlptuiApp(App[int]):
+class MlptuiApp(KeysInOrder):
     """Starts nothing by itself and owns nothing on disk: it may be killed at any moment."""
 
     TITLE = "mlptui"

@@ -71,7 +71,7 @@ class ParametersState:
             return (missing != self.descending, 0.0 if found is None or missing else found)
         if self.sort == "shape":
             return (False, tuple(row.shape or ()))
-        return (False, str(getattr(row, {"kind": "tensor"}.get(self.sort, self.sort))))
+        return (False, str(getattr(row, {"kind": "tensor", "learns": "trainable"}.get(self.sort, self.sort))))
 
     def known(self, row: TensorRow) -> Numbers | None:
         """The statistics of a row's tensor, also under its first name."""

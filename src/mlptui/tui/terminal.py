@@ -67,7 +67,7 @@ class SafeDriver(LinuxDriver):
             pumps = (self._app, screen, screen.focused)
         except ScreenStackError:
             return 0
-        return sum(pump.message_queue_size for pump in pumps if pump is not None)
+        return len(getattr(self._app, "typed", ())) + sum(pump.message_queue_size for pump in pumps if pump is not None)
 
     def _in_text(self) -> bool:
         """Whether text is being typed, and not too much of it at once."""

@@ -92,6 +92,8 @@ def _part(text: str) -> Test:
         return _condition(*condition.groups())
     if text.startswith("/") and text.endswith("/") and len(text) > 1:
         return _pattern(text[1:-1])
+    if any(c in text for c in "<>="):
+        raise FilterError(f"{short(text)!r} is no condition; write for example std > 0.1, zeros >= 50%")
     if text in WORDS:
         return lambda row, _: WORDS[text](row)
     if any(c in text for c in "*?["):
@@ -106,8 +108,10 @@ def _pattern(text: str) -> Test:
     """A regular expression, of those that cannot take for ever: no group is repeated, and few things are."""
     plain = re.sub(r"\\.|\[(?:\\.|[^\]])*\]", "x", text)
     endless = len(re.findall(r"[*+]|\{\d*,\d*\}", plain))
-    if len(text) > MAX_REGEX or endless > 2 or endless + plain.count("?") > 4 or re.search(r"\)\s*[*+?{]", plain):
-        raise FilterError("this pattern is too long, or repeats too much; groups cannot be repeated, and two things can")
+    if len(text) > MAX_REGEX:
+        raise FilterError("this pattern is too long")
+    if endless > 2 or endless + plain.count("?") > 4 or re.search(r"\)\s*[*+?{]", plain):
+        raise FilterError("this pattern repeats too much: a group may not be, and two things may")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Python's own

@@ -224,7 +224,8 @@ class Parameters:
         raise ParameterError(f"there is no tensor {safe(source, 80)} to copy from; of a file: w.safetensors:1.weight")
 
     def initialise(self, request: messages.Initialise) -> Sheet:
-        drawn = initialise.draw(self.model, request.rules, request.seed)
+        found = initialise.draw(self.model, request.rules, request.seed)
+        drawn = found.drawn
         if not drawn:
             raise ParameterError("say which parameters are drawn, and how")
 
@@ -233,10 +234,13 @@ class Parameters:
                 contents.put(named.tensor, data, how=str(scheme))
 
         rules = "; ".join(f"{rule.select}: {schemes.read(rule.scheme)}" for rule in request.rules)
-        return self._edit(f"draw {safe(rules, 100)}", act, f"{counted(len(drawn), 'tensor')} drawn with seed {request.seed}")
+        note = f"{counted(len(drawn), 'tensor')} drawn with seed {request.seed}"
+        if found.passed:
+            note += f", {len(found.passed)} passed by, as {safe(found.passed[0].path, 60)}"
+        return self._edit(f"draw {safe(rules, 100)}", act, note)
 
     def preview(self, request: messages.Preview) -> Previewed:
-        drawn = initialise.draw(self.model, request.rules, request.seed)
+        drawn = initialise.draw(self.model, request.rules, request.seed).drawn
         shown_ = tuple(self._previewed(*one) for one in drawn[:PREVIEWED])
         if not request.input.shape and not request.input.data:
             return Previewed(tensors=shown_, why="the depth needs an input; give the network one (i in area 2)")
@@ -331,11 +335,7 @@ class Parameters:
             moved, note = "one batch, no update", f"gradients of one batch: loss {done.losses[0]:.4g}, {done.goal}"
         as_drawn = not request.steps and all(_equal(before[path], other.tensor) for path, other in theirs.items())
         sheet = self._edit(moved, act, note, training=done.training, drawn=state.drawn if as_drawn else None)
-        for path, named in mine.items():
-            if request.steps and named.kind == "parameter":
-                norm = float(before[path].double().norm())
-                change = float((named.tensor.detach().double() - before[path].double()).norm())
-                self._updates[contents.stamp(named.tensor)] = change / norm if norm else math.inf if change else 0.0
+        self._updates = {contents.stamp(mine[path].tensor): share for path, share in done.moved.items()}
         return sheet
 
     def export(self, request: messages.Export) -> Exported:

@@ -33,6 +33,7 @@ from mlptui.core.parameters.console import (
 from mlptui.core.text import safe
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.places import plain_tensors, registered
+from mlptui.engine.parameters.files import TensorFile
 from mlptui.engine.parameters.tensors import Named, tensors
 
 MAX_NUMBERS = 1 << 26  # of what a line computes on the way
@@ -283,6 +284,10 @@ class Evaluator:
                 if at not in children:
                     raise ConsoleError(_nothing(module, at, children), column)
                 return Spot(children[at])
+            if isinstance(module, TensorFile) and children:  # names are all that a file has: [3] is what the network had there
+                if str(at) not in children:
+                    raise ConsoleError(_nothing(module, str(at), children), column)
+                return Spot(children[str(at)])
             if not -len(children) <= at < len(children):
                 what = f"has {len(children)} layers" if children else "holds no layers"
                 raise ConsoleError(f"there is no [{at}]: {type(module).__name__} {what}", column)

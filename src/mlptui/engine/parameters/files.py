@@ -27,7 +27,7 @@ DTYPES = {  # by their names in the file
 }  # fmt: skip
 
 
-class Folder(nn.Module):
+class TensorFile(nn.Module):
     """What a file holds below a dot in its names. It has no forward."""
 
 
@@ -49,7 +49,7 @@ def _is_run(paths: Paths, where: str) -> bool:
     return bool(where) and "/" not in where and (paths.runs / where).is_dir()
 
 
-def opened(paths: Paths, where: str) -> tuple[Folder, str]:
+def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
     """The tensors, and what they are of in words. A file's numbers are read when they are looked at.
 
     Raises ParameterError, CheckpointError, RunError.
@@ -69,7 +69,7 @@ def opened(paths: Paths, where: str) -> tuple[Folder, str]:
     raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or .safetensors file")
 
 
-def of_checkpoint(checkpoint: Checkpoint) -> Folder:
+def of_checkpoint(checkpoint: Checkpoint) -> TensorFile:
     """Verified by its SHA-256; names of one tensor are one."""
     data = checkpoint.read(MODEL)
     given = safetensors.torch.load(data)
@@ -78,7 +78,7 @@ def of_checkpoint(checkpoint: Checkpoint) -> Folder:
     return _folder([*given, *aliases], lambda name: given[aliases.get(name, name)], aliases)
 
 
-def of_file(path: Path) -> Folder:
+def of_file(path: Path) -> TensorFile:
     """Its numbers stay in the file until they are read. Raises ParameterError, CheckpointError."""
     try:
         with path.open("rb") as file:
@@ -112,14 +112,14 @@ def of_file(path: Path) -> Folder:
     return _folder(names, tensor, {})
 
 
-def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str]) -> Folder:
-    root = Folder()
+def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str]) -> TensorFile:
+    root = TensorFile()
     made: dict[str, nn.Parameter] = {}
     for name in sorted(names, key=_natural):
         *inside, last = name.split(".")
         module: nn.Module = root
         for part in inside:
-            below = None if part in module._parameters else module._modules.setdefault(part, Folder())
+            below = None if part in module._parameters else module._modules.setdefault(part, TensorFile())
             if below is None:
                 break
             module = below

@@ -8,6 +8,7 @@ import fnmatch
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -55,14 +56,15 @@ SUITED = {  # dimensions that a scheme needs, for the sentence
 }
 
 
-def chosen(model: nn.Module, rules: tuple[Rule, ...]) -> list[tuple[Named, Scheme]]:
-    """Each parameter that a rule is for, once, with its scheme; of several rules the last one holds.
+def chosen(model: nn.Module, rules: tuple[Rule, ...]) -> tuple[list[tuple[Named, Scheme]], list[Named]]:
+    """Each parameter that a rule is for, once, with its scheme; of several rules the last one holds. Then those passed by.
 
     A rule with a pattern or a class passes by what its scheme does not suit (Xavier and biases); one that names a tensor does
     not. Raises SchemeError, ParameterError.
     """
     known = {path: named for path, named in tensors(model).items() if named.kind in ("parameter", "tensor")}
     found: dict[int, tuple[Named, Scheme]] = {}
+    passed: dict[int, Named] = {}
     for rule in rules:
         scheme = schemes.read(rule.scheme)
         matches = select(model, rule.select, known)
@@ -73,9 +75,10 @@ def chosen(model: nn.Module, rules: tuple[Rule, ...]) -> list[tuple[Named, Schem
                 raise ParameterError(problem)
         if not suited:
             raise ParameterError(unsuited(matches[0], scheme))
+        passed |= {id(named.tensor): named for named in matches}
         for named in suited:
             found[id(named.tensor)] = (known[named.alias_of or named.path], scheme)
-    return list(found.values())
+    return list(found.values()), [named for key, named in passed.items() if key not in found]
 
 
 def select(model: nn.Module, text: str, known: dict[str, Named]) -> list[Named]:
@@ -119,11 +122,20 @@ def unsuited(named: Named, scheme: Scheme) -> str:
     return ""
 
 
-def draw(model: nn.Module, rules: tuple[Rule, ...], seed: int) -> list[tuple[Named, Scheme, torch.Tensor]]:
-    """New numbers for all that the rules are for; the network stays as it is. Raises SchemeError, ParameterError."""
+@dataclass(frozen=True)
+class Draw:
+    """New numbers by tensor, and which tensors a rule meant that its scheme does not suit."""
+
+    drawn: list[tuple[Named, Scheme, torch.Tensor]]
+    passed: list[Named]
+
+
+def draw(model: nn.Module, rules: tuple[Rule, ...], seed: int) -> Draw:
+    """For all that the rules are for; the network stays as it is. Raises SchemeError, ParameterError."""
     order = {path: i for i, path in enumerate(tensors(model))}
+    found, passed = chosen(model, rules)
     with same_randomness():
-        return [(n, s, drawn(n, s, mix(seed, INITIAL, order[n.path]))) for n, s in chosen(model, rules)]
+        return Draw([(n, s, drawn(n, s, mix(seed, INITIAL, order[n.path]))) for n, s in found], passed)
 
 
 def drawn(named: Named, scheme: Scheme, seed: int) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """One batch forward and backward through a copy of the network, and what can be learned from that."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +40,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one or more steps did: a copy of the network with gradients and new numbers, the losses, and where training is."""
+    """What one or more steps did: a copy of the network with gradients and new numbers, the losses, and where training is.
+
+    `moved` is the norm of the last update over the norm before it, by the paths of parameters.
+    """
 
     twin: nn.Module
     losses: tuple[float, ...]
     training: Training
     goal: str
+    moved: dict[str, float]
 
 
 def batch_of(model: nn.Module, wanted: Input, size: int, paths: Paths, step: int = 0) -> Batch:
@@ -105,6 +110,7 @@ def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed:
     if wanted.steps:
         optimizer = _optimizer(wanted, learning, before)
     losses, goal = [], ""
+    moved: dict[str, float] = {}
     with same_randomness(), torch.enable_grad():
         for number in range(max(1, wanted.steps)):
             batch = batch_of(model, wanted.input, wanted.batch_size, paths, before.steps + number)
@@ -119,13 +125,21 @@ def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed:
                 raise ParameterError(f"the backward pass fails: {one_line(error)}") from None
             losses.append(float(loss.detach()))
             if optimizer is not None:
+                last = number == wanted.steps - 1
+                before_it = {path: p.detach().clone() for path, p in learning.items()} if last else {}
                 optimizer.step()
+                moved = {path: _share(p.detach(), before_it[path]) for path, p in learning.items()} if last else {}
     training = before
     if optimizer is not None:
         paths_of = {id(p): path for path, p in learning.items()}
         state = {paths_of[id(p)]: dict(values) for p, values in optimizer.state.items()}
         training = Training(before.steps + wanted.steps, _told(wanted), state)
-    return Pass(twin, tuple(losses), training, goal)
+    return Pass(twin, tuple(losses), training, goal, moved)
+
+
+def _share(now: torch.Tensor, before: torch.Tensor) -> float:
+    norm, change = float(before.double().norm()), float((now.double() - before.double()).norm())
+    return change / norm if norm else math.inf if change else 0.0
 
 
 def _told(wanted: Train) -> str:

@@ -16,7 +16,7 @@ from mlptui.core.wire import Place
 from mlptui.engine.inspect.places import own_tensors, registered, spots
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.engine.parameters.files import Folder
+from mlptui.engine.parameters.files import TensorFile
 
 DIGEST = 256 << 20  # bytes up to which a network is hashed in passing
 _digests: Any = WeakTensorKeyDictionary()
@@ -52,15 +52,21 @@ def tensors(model: nn.Module) -> dict[str, Named]:
     for spot in here:
         if not (spot.module._parameters or spot.module._buffers or _may_hold(spot.module)):
             continue
-        prefix, spelled = ".".join(spot.place), indexed(spot.place, children)
+        prefix = ".".join(spot.place)
+        spelled = _by_names(spot.place) if isinstance(model, TensorFile) else indexed(spot.place, children)
         for name, tensor, its in own_tensors(spot.module, known):
-            kind = "tensor" if isinstance(spot.module, Folder) else its
+            kind = "tensor" if isinstance(spot.module, TensorFile) else its
             path = f"{prefix}.{name}" if prefix else name
             alias = first.setdefault(id(tensor), path)
             found[path] = Named(
                 path, f"{spelled}.{name}", spot.place, spot.module, name, kind, tensor, alias if alias != path else ""
             )
     return found
+
+
+def _by_names(place: Place) -> str:
+    """In a file a number is a name: some layers hold no tensors, and so nothing counts there."""
+    return "".join(f"[{name}]" if name.isascii() and name.isdecimal() else indexed((name,), {}) for name in place)
 
 
 def _may_hold(module: nn.Module) -> bool:

@@ -1,6 +1,7 @@
 """One tensor in one view: a window of its numbers, a heat map, a histogram with theory, its singular values, pictures."""
 
 import math
+import re
 
 import torch
 
@@ -12,7 +13,7 @@ from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure, pieces
 from mlptui.engine.parameters.tensors import Named, sized
 
-BINS, FEW_BINS = 40, 12
+BINS, FEW_BINS, MOST_BINS = 40, 12, 160
 WINDOW = 4096  # numbers of one view
 LARGEST_MATRIX = 2048  # rows or columns, the smaller of both, up to which singular values are computed while one waits
 SINGULAR = 64
@@ -66,7 +67,7 @@ def view(model: torch.nn.Module, wanted: View) -> Viewed:
     if tensor.is_meta:
         return base.model_copy(update={"why": "this tensor is on the meta device; it has a shape and no numbers"})
     if wanted.show == "histogram":
-        return base.model_copy(update=_histogram(named, tensor, base.drawn))
+        return base.model_copy(update=_histogram(named, tensor, base.drawn, wanted.columns))
     if wanted.show == "pictures":
         return base.model_copy(update=_pictures(model, named, tensor, wanted))
     matrix, update = _matrix(tensor, wanted.index)
@@ -119,7 +120,9 @@ def _heat(matrix: torch.Tensor, wanted: View) -> dict[str, object]:
     return {"columns": columns, "values": tuple(means.reshape(-1).tolist()), "whole": (rows, columns) == tuple(matrix.shape)}
 
 
-def _histogram(named: Named, tensor: torch.Tensor, how: str) -> dict[str, object]:
+def _histogram(named: Named, tensor: torch.Tensor, how: str, most: int) -> dict[str, object]:
+    """As many bins as there is room for, and as there are numbers for."""
+    bins = max(10, min(most, MOST_BINS, 2 * math.isqrt(tensor.numel())))
     found = measure(tensor)
     if found.low is None or found.high is None:
         return {"why": "no number in here is finite"}
@@ -130,14 +133,14 @@ def _histogram(named: Named, tensor: torch.Tensor, how: str) -> dict[str, object
         high = max(high, predicted.mean + 3 * predicted.deviation) if _unbounded(predicted) else high
     if low == high:
         low, high = low - 0.5, high + 0.5
-    width = (high - low) / BINS
+    width = (high - low) / bins
     shares: tuple[float, ...] = ()
     if predicted is not None:
         shares = tuple(
-            predicted.share(low + i * width, low + (i + 1) * width + (width * 1e-9 if i == BINS - 1 else 0))
-            for i in range(BINS)
+            predicted.share(low + i * width, low + (i + 1) * width + (width * 1e-9 if i == bins - 1 else 0))
+            for i in range(bins)
         )
-    return {"bins": histogram(tensor, low, high, BINS), "low": low, "high": high, "theory": shares, "drawn": told(named, how)}
+    return {"bins": histogram(tensor, low, high, bins), "low": low, "high": high, "theory": shares, "drawn": told(named, how)}
 
 
 def _unbounded(predicted: Theory) -> bool:
@@ -154,7 +157,8 @@ def told(named: Named, how: str) -> str:
     if how != "default":
         return how
     scheme = default_scheme(named)
-    return f"PyTorch's default, {scheme}" if scheme else ""
+    short = re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.4g}", scheme)
+    return f"PyTorch's default, {short}" if scheme else ""
 
 
 def default_scheme(named: Named) -> str:

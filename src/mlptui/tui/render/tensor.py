@@ -29,6 +29,7 @@ def draw(
     size: tuple[int, int],
     glyphs: Glyphs,
     focused: bool,
+    gradient: bool = False,
 ) -> list[Line]:
     cells, rows = size
     if row.shape is None:
@@ -50,11 +51,14 @@ def draw(
             return _pictures(viewed, cells, rows, glyphs)
         case "uses":
             return _uses(viewed, cells, glyphs)
-    return _values(row, known, viewed, cell, cells, rows, focused)
+    return _values(row, known, viewed, cell, cells, rows, focused, gradient)
 
 
-def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
-    """All that a list says of a tensor, for where the list has no room."""
+def facts(row: TensorRow, known: Numbers | None, cells: int, gradient: bool = False) -> list[Line]:
+    """All that a list says of a tensor, for where the list has no room; of its gradient only what that is."""
+    if gradient:
+        norm = number(known.gradient) if known else "-"
+        return [[("gradient", STRONG)], [(f"of {row.path}", PLAIN)], [(shape(row), PLAIN)], [("norm ", DIM), (norm, PLAIN)]]
     lines: list[Line] = [
         [(row.tensor if row.tensor == "tensor" else f"{row.tensor} of {row.layer}", STRONG)],
         [(f"{shape(row)} {row.dtype} {row.device}", PLAIN)],
@@ -85,11 +89,18 @@ def facts(row: TensorRow, known: Numbers | None, cells: int) -> list[Line]:
 
 
 def _values(
-    row: TensorRow, known: Numbers | None, viewed: Viewed, cell: tuple[int, int], cells: int, rows: int, focused: bool
+    row: TensorRow,
+    known: Numbers | None,
+    viewed: Viewed,
+    cell: tuple[int, int],
+    cells: int,
+    rows: int,
+    focused: bool,
+    gradient: bool,
 ) -> list[Line]:
     _, across = grid_size(cells, rows)
     across = min(across, viewed.columns)
-    beside = facts(row, known, FACTS) if cells >= 64 else []
+    beside = facts(row, known, FACTS, gradient) if cells >= 64 else []
     head: Line = [("     ", DIM)]
     for j in range(across):
         column = viewed.column + j
@@ -139,7 +150,7 @@ def histogram(
 ) -> list[Line]:
     """Bars of counts; where theory says how many there should be, a mark at that height."""
     total = sum(counts) or 1
-    wide = max(1, min(3, cells // max(1, len(counts))))
+    wide = max(1, min(6, cells // max(1, len(counts))))
     step = max(1, -(-len(counts) * wide // max(1, cells)))  # bins that share a column where there is too little room
     heights = [sum(counts[i : i + step]) / total for i in range(0, len(counts), step)]
     expected = [sum(theory[i : i + step]) for i in range(0, len(theory), step)]
@@ -157,7 +168,7 @@ def histogram(
             at = min(tall - 1, int(expected[i] / most * tall)) if expected and expected[i] > 0 else -1
             middle = wide // 2
             body = glyph * wide
-            if at == y:
+            if at == y and (wide > 2 or i % 3 == 1):  # here and there, so that the bars behind can be seen
                 line += [(body[:middle], CURVE), (mark, WARN), (body[middle + 1 :], CURVE)]
             else:
                 line.append((body, CURVE))
@@ -165,10 +176,11 @@ def histogram(
     reach = wide * len(heights)
     low, high = number(ends[0]), number(ends[1])
     lines.append([(low + " " * max(1, reach - len(low) - len(high)) + high, DIM)])
+    tallest = f"the tallest bar has {max(counts, default=0):,}"
     if theory:
-        lines.append([(mark, WARN), (text.cut(f" what {drawn or 'theory'} gives", cells - 2), DIM)])
-    elif drawn:
-        lines.append([(text.cut(f"drawn {drawn}", cells), DIM)])
+        lines.append([(mark, WARN), (text.cut(f" what {drawn or 'theory'} gives; {tallest}", cells - 2), DIM)])
+    else:
+        lines.append([(text.cut(f"{tallest} numbers" + (f"; drawn {drawn}" if drawn else ""), cells), DIM)])
     return lines
 
 
@@ -211,8 +223,10 @@ def _pictures(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Lin
         pixels = heat_pixels(values, viewed.width, largest, scale, glyphs)
         samples.append(pictures.Sample(viewed.row + i, f"{viewed.row + i}", pixels))
     high, wide = viewed.height * scale, viewed.width * scale
+    last = viewed.row + viewed.pictures - 1
+    colours = "the shade is the size" if glyphs.ascii or glyphs.colourless else "orange above 0, blue below"
     head: Line = [
-        (f"{viewed.row + 1} to {viewed.row + viewed.pictures} of {viewed.columns:,} units, each by its own strongest", DIM)
+        (text.cut(f"units {viewed.row} to {last} of {viewed.columns:,}; {colours}, each scaled by itself", cells), DIM)
     ]
     return [head, *pictures.grid(samples, -1, (wide, (high + 1) // 2), cells, glyphs, False)]
 
@@ -244,12 +258,12 @@ def preview(found: Previewed, cells: int, glyphs: Glyphs) -> list[tuple[str, str
     if found.why:
         lines.append((found.why, WARN))
     if found.depth:
-        lines.append((" " + f"{'deviation through the depth':<28}{'forward':>9}  then     {'backward':>9}  then", DIM))
+        lines.append((" " + f"{'std by depth':<24}{'outputs now':>12}  {'then':<9}{'gradients now':>14}  then", DIM))
         shown = found.depth if len(found.depth) <= 8 else (*found.depth[:4], *found.depth[-4:])
         for one_ in shown:
-            name = text.cut(f"{one_.place} {one_.layer}", 26)
-            forward = f"{number(one_.forward[0]):>9}  {number(one_.forward[1]):<9}"
-            lines.append((f" {name:<28}{forward}{number(one_.backward[0]):>9}  {number(one_.backward[1]):<9}", PLAIN))
+            name = text.cut(f"{one_.place} {one_.layer}", 23)
+            forward = f"{number(one_.forward[0]):>12}  {number(one_.forward[1]):<9}"
+            lines.append((f" {name:<24}{forward}{number(one_.backward[0]):>14}  {number(one_.backward[1]):<9}", PLAIN))
         if len(shown) < len(found.depth):
             lines.append((f" and {len(found.depth) - 8} layers in between", DIM))
     return lines

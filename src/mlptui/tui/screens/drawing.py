@@ -16,15 +16,18 @@ from mlptui.tui.render import tensor
 from mlptui.tui.screens.prompt import Field, Prompt
 
 Ask = Callable[[bench.Request, Callable[[Answer], None], str], None]
-TWO = ("normal(0, 0.01)   xavier_uniform   kaiming_normal(nonlinearity=relu)   constant(1)   zeros", "dim")
-MORE = ("orthogonal   trunc_normal   sparse(0.9)   eye   default   0.25:U(5,10) 0.5:0 0.25:U(-10,-5)", "dim")
+SCHEMES = (
+    (" normal(0, 0.01)    xavier_uniform   kaiming_normal(nonlinearity=relu)", "dim"),
+    (" constant(1)        zeros            orthogonal   trunc_normal   default", "dim"),
+    (" 0.25:U(5,10) 0.5:0 0.25:U(-10,-5)   a mixture: share:what, three of them", "dim"),
+)
 
 
 class DrawScreen(Prompt):
     """Enter previews, enter again draws."""
 
     title_text = "initialise"
-    FIELDS = (
+    FIELDS: tuple[Field, ...] = (
         Field("tensors", "a path, *.weight, Linear, Linear.bias; with commas"),
         Field("how", "normal(0, 0.01) or another one; tab completes"),
         Field("biases", "how biases are drawn; empty: as above, if it suits"),
@@ -33,11 +36,14 @@ class DrawScreen(Prompt):
     )
     ROWS, FIRST = 15, 1
 
-    def __init__(self, what: str, seed: str, entered: Entered, ask: Ask) -> None:
+    def __init__(self, what: str, weights: list[str], seed: str, entered: Entered, ask: Ask) -> None:
+        if weights:
+            more = Field("more", f"{weights[0]}: xavier_uniform; {weights[-1]}: constant(42)")
+            self.FIELDS = tuple(more if field.name == "more" else field for field in self.FIELDS)
         super().__init__({"tensors": what, "seed": seed})
         self._entered, self._ask = entered, ask
         self._previewed: dict[str, str] | None = None
-        self.told = [TWO, MORE]
+        self.told = list(SCHEMES)
 
     def values(self) -> dict[str, str]:
         found = super().values()
@@ -56,7 +62,7 @@ class DrawScreen(Prompt):
         names = [name.strip() for name in values["tensors"].split(",") if name.strip()]
         found = [(name, values["how"]) for name in names] if values["how"] else []
         if values["biases"]:
-            found += [(_biases(name), values["biases"]) for name in names if not name.endswith("weight")]
+            found += [(_biases(name), values["biases"]) for name in names]
         for part in values["more"].split(";"):
             if part.strip():
                 which, colon, how = part.partition(":")
@@ -113,5 +119,7 @@ class DrawScreen(Prompt):
 
 
 def _biases(name: str) -> str:
-    """The biases among what `name` means."""
+    """The biases among what `name` means, or beside it."""
+    if name.endswith("weight"):
+        return f"{name.removesuffix('weight')}bias"
     return name if name.endswith("bias") else f"{name}bias" if name.endswith("*") else f"{name}.bias"

@@ -213,6 +213,9 @@ class LineScreen(Prompt):
         self.title_text, self._check = title, check
         self.told = [(told, "dim")]
 
+    def answers(self) -> list[tuple[str, str]]:
+        return [("enter", "take it"), ("esc", "cancel")]
+
     def on_mount(self) -> None:
         super().on_mount()
         self.lines[0].select_all()

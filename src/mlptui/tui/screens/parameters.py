@@ -301,9 +301,14 @@ class ParamsScreen(AreaScreen):
             self.tensors.follow()
             self.measure()
 
-        names = [Choice(name, "as it is now, turned round" if name == self.state.sort else "", name) for name in SORTS]
+        present = self.state.sort or "the network's order"
+        told = dict.fromkeys((self.state.sort,), "as it is now, turned round") | {"bad": "nan and infinities"}
+        names = [Choice(name, told.get(name, ""), name) for name in SORTS]
         self.app.push_screen(
-            ChoiceScreen("sort by", "a column", names, lambda text: "" if text in SORTS else "no such column"), chosen
+            ChoiceScreen(
+                f"sort by (now: {present})", "a column", names, lambda text: "" if text in SORTS else "no such column"
+            ),
+            chosen,
         )
 
     # changes
@@ -399,7 +404,8 @@ class ParamsScreen(AreaScreen):
         chosen = self.state.chosen()
         what = ", ".join(chosen) if chosen else "*"
         seed = self.form.text("seed")
-        screen = DrawScreen(what, seed if seed.isdecimal() else "0", self.entered(), self.ask)
+        weights = [row.path for row in self.state.rows if row.path.endswith("weight") and not row.alias_of]
+        screen = DrawScreen(what, weights, seed if seed.isdecimal() else "0", self.entered(), self.ask)
         self.app.push_screen(screen, given)
 
     def do_console(self) -> None:

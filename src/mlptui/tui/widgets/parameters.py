@@ -119,13 +119,14 @@ class TensorCanvas(Canvas, can_focus=True):
         what = "gradient of " if state.gradient and state.show != "uses" else ""
         body = tensor.draw(
             row,
-            None if state.gradient else state.known(row),
+            state.known(row),
             viewed,
             state.show,
             state.cell,
             (width - 4, height - 2),
             self.glyphs,
             self.has_focus,
+            state.gradient and state.show != "uses",
         )
         fact: Line = [(f"{at}{state.show} {number}/{len(SHOWS)}", DIM)]
         return panel(f"{what}{row.path} · net{row.spelled}", fact, body, (width, height), self.glyphs, self.has_focus)
@@ -149,6 +150,8 @@ class TensorCanvas(Canvas, can_focus=True):
         top, left = self._window
         if state.show == "heat":
             high, wide = tensor.heat_size(cells, rows)
+        elif state.show == "histogram":
+            wide = cells
         elif state.show == "pictures":
             size = row.shape[-2:] if len(row.shape) == 4 else entered.shape[-2:] if len(entered.shape) > 1 else (1, 1)
             high, top = tensor.picture_count(cells, rows, (size[0], size[1])), state.cell[0]
