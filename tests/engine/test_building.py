@@ -10,6 +10,7 @@ from torch import nn
 from mlptui.core.architecture.layers import LAYERS
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import SEQUENTIAL, Layer
+from mlptui.core.architecture.tree import parameter_count as tree_count
 from mlptui.engine.build import BuildError, build, check_fits, parameter_count, probe
 
 PLAUSIBLE = {
@@ -107,6 +108,22 @@ def test_a_layer_that_is_named_twice_is_one_object() -> None:
     assert isinstance(model, nn.Sequential)
     assert model[2] is model[4]
     assert parameter_count(model) == 5 * 8 + 9 * 8 + 9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))\nnet[1].weight = net[0].weight",
+        "net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.BatchNorm1d(4))\n"
+        "net[1].weight = net[0].weight\nnet[2].weight = net[1].weight\nnet[2].bias = net[0].bias\n"
+        "net[3].bias = net[2].bias",
+        "shared = nn.Linear(4, 4)\n"
+        "net = nn.Sequential(shared, nn.Linear(4, 4), shared, nn.Conv2d(1, 4, 3, bias=False))\nnet[1].weight = net[0].weight",
+    ],
+)
+def test_the_text_alone_says_how_many_parameters_a_network_with_ties_has(text: str) -> None:
+    tree = parse(text)
+    assert tree.ties and tree_count(tree) == parameter_count(build(tree))
 
 
 def test_repeated_text_is_not_tied() -> None:

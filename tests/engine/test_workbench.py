@@ -526,6 +526,18 @@ def test_another_text_keeps_what_fits_and_draws_the_rest(workbench: Workbench) -
     assert all(torch.equal(t, old[k]) for k, t in workbench.now.model.state_dict().items())
 
 
+def test_layers_that_were_one_do_not_begin_alike_and_a_layer_is_kept_as_a_whole(workbench: Workbench) -> None:
+    workbench.answer(Open(text=ZOO["tied"].text))
+    old = {k: t.clone() for k, t in workbench.now.model.state_dict().items()}
+    text = "nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))"
+    shown = sheet(workbench.answer(Open(text=text, keep=True)))
+    new = workbench.now.model.state_dict()
+    assert torch.equal(new["2.weight"], old["2.weight"]) and torch.equal(new["2.bias"], old["2.bias"])
+    assert not torch.equal(new["4.weight"], old["2.weight"]) and not torch.equal(new["4.bias"], old["2.bias"])
+    assert not torch.equal(new["0.bias"], old["0.bias"]), "drawn for another width"
+    assert shown.note == "2 tensors kept, 4 drawn anew"
+
+
 def test_keeping_copies_and_does_not_share(workbench: Workbench) -> None:
     workbench.answer(Open(text=MLP))
     before = snapshot(workbench)

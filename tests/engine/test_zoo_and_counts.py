@@ -718,7 +718,7 @@ def looks(paths: Paths, place: tuple[str, ...]) -> dict[str, Callable[[nn.Module
 
     return {
         "probe": lambda model, shape: probe(model, batch(model, shape)),
-        "flow": lambda model, shape: flow(model, batch(model, shape, 1), "", "", place),
+        "flow": lambda model, shape: flow(model, batch(model, shape, 1), "", place),
         "measure": lambda model, shape: detail.measure(model, batch(model, shape), place),
         "examine": lambda model, shape: examine(model, Input(shape=shape), Question(3), paths),
         "rows": lambda model, shape: places.rows(model),

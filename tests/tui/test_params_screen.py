@@ -531,7 +531,7 @@ async def test_ties_gradients_and_uses(make_app) -> None:
         while state.show != "uses":
             await do(pilot, "v")
         uses = "\n".join(below(app))
-        assert "2, call 1" in uses and "4, call 1" in uses and "the parts add up to .grad" in uses
+        assert "2, call 1" in uses and "4, call 1" in uses and "the parts add up to .grad" in uses and "norm" in uses
         assert len(state.viewed.uses) == 2
         await do(pilot, "v", "d")
         assert state.show == "values" and not state.gradient

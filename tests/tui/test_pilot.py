@@ -41,7 +41,7 @@ async def test_areas_to_come_say_so_and_name_commands_that_exist(make_app) -> No
 
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in "36":
+        for key in "6":
             await pilot.press(key)
             await settle(pilot, lambda: "not built yet" in screen_text(app))
             for line in screen_text(app).split("\n"):

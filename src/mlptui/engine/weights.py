@@ -24,8 +24,30 @@ LARGEST = 256 << 20  # bytes of a network whose weights are kept for the case th
 
 
 def transplant(old: nn.Module, new: nn.Module) -> str:
-    """Copy every tensor whose name and shape fit; says how many did not."""
-    return _fill(new, _tensors(old))
+    """Copy every tensor whose name and shape fit; says how many did not.
+
+    A layer of PyTorch keeps all that it has or nothing, because it draws its bias by the width of its weight. What was one
+    tensor and is two goes to the first of them: two layers that begin alike learn alike.
+    """
+    given, own = _tensors(old), _tensors(new)
+    for place, layer in new.named_modules():
+        names = [name for name in (f"{place}.{name}".lstrip(".") for name, _ in _own_tensors(layer)) if name in own]
+        if type(layer).__module__.startswith("torch.nn.") and not all(_fits(name, own, given) for name in names):
+            for name in names:
+                given.pop(name, None)
+    taken: dict[int, int] = {}
+    for name in [name for name in given if name in own]:
+        if taken.setdefault(id(given[name]), id(own[name])) != id(own[name]):
+            del given[name]
+    return _fill(new, given)
+
+
+def _own_tensors(layer: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
+
+
+def _fits(name: str, own: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> bool:
+    return name in given and given[name].shape == own[name].shape
 
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -39,7 +61,7 @@ def _fill(model: nn.Module, given: dict[str, torch.Tensor], types: bool = False)
     own = _tensors(model)
     with torch.no_grad():
         for name, tensor in own.items():
-            if name in given and given[name].shape == tensor.shape:
+            if _fits(name, own, given):
                 try:
                     if types and tensor.is_floating_point() == given[name].is_floating_point():
                         tensor.data = tensor.data.to(given[name].dtype)

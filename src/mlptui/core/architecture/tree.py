@@ -85,20 +85,29 @@ def label(tree: Layer) -> str:
 
 
 def parameter_count(tree: Layer) -> int | None:
-    """Parameters of the network, tied layers once; None where the number cannot be told without building it."""
-    if tree.ties:
-        return None
-    total = 0
-    seen: set[int] = set()
-    for _, layer in tree.walk():
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
+    """Parameters of the network, tied ones once; None where the number cannot be told without building it."""
+    counted: dict[tuple[int, str], int] = {}  # by layer and name
+    of: dict[str, tuple[int, str]] = {}  # by path
+    for place, layer in tree.walk():
         own = _own_parameters(layer)
         if own is None:
             return None
-        total += own
-    return total
+        for name, size in own.items():
+            key = of[".".join((*place, name))] = (id(layer), name)
+            counted[key] = size
+    one_with: dict[tuple[int, str], tuple[int, str]] = {}
+    for tied in tree.ties:
+        if not set(tied) <= of.keys():
+            return None
+        gone, kept = of[tied[0]], of[tied[1]]
+        while gone in one_with:
+            gone = one_with[gone]
+        while kept in one_with:
+            kept = one_with[kept]
+        if gone != kept:
+            one_with[gone] = kept
+            del counted[gone]
+    return sum(counted.values())
 
 
 _WITHOUT_PARAMETERS = frozenset(
@@ -111,20 +120,24 @@ _WITHOUT_PARAMETERS = frozenset(
 )  # fmt: skip
 
 
-def _own_parameters(layer: Layer) -> int | None:
+def _own_parameters(layer: Layer) -> dict[str, int] | None:
+    """How many numbers each has; None where that is not known here."""
     given = dict(layer.arguments)
     if layer.kind in _WITHOUT_PARAMETERS:
-        return 0
+        return {}
     if layer.kind == "Linear":
-        inside, outside = given["in_features"], given["out_features"]
-        if isinstance(inside, int) and isinstance(outside, int):
-            return inside * outside + (outside if given.get("bias", True) else 0)
+        return _weight_and_bias(given["in_features"], given["out_features"], given)
     if layer.kind == "Conv2d" and "groups" not in given:
-        inside, outside, kernel = given["in_channels"], given["out_channels"], given["kernel_size"]
-        area = kernel * kernel if isinstance(kernel, int) else None
-        if isinstance(inside, int) and isinstance(outside, int) and area is not None:
-            return inside * outside * area + (outside if given.get("bias", True) else 0)
+        inside, kernel = given["in_channels"], given["kernel_size"]
+        pixels = inside * kernel * kernel if isinstance(inside, int) and isinstance(kernel, int) else None
+        return _weight_and_bias(pixels, given["out_channels"], given)
     if layer.kind in ("BatchNorm1d", "BatchNorm2d") and set(given) <= {"num_features"}:
         features = given["num_features"]
-        return 2 * features if isinstance(features, int) else None
+        return {"weight": features, "bias": features} if isinstance(features, int) else None
     return None
+
+
+def _weight_and_bias(inside: object, outside: object, given: dict[str, Value]) -> dict[str, int] | None:
+    if not isinstance(inside, int) or not isinstance(outside, int):
+        return None
+    return {"weight": inside * outside} | ({"bias": outside} if given.get("bias", True) else {})

@@ -134,7 +134,7 @@ class Parameters:
             raise ParameterError(f"{safe(named.path, 80)} is a {named.kind}; only parameters learn")
         if trainable and not named.tensor.is_floating_point():
             raise ParameterError(f"{safe(named.path, 80)} holds whole numbers, which cannot learn")
-        contents.put(named.tensor, trainable=trainable, forget=not trainable)
+        contents.put(named.tensor, trainable=trainable)
 
     def put(self, request: Put) -> Sheet:
         """One step for all the paths together. Raises ParameterError."""

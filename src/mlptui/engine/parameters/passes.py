@@ -64,7 +64,7 @@ def loss_of(outputs: object, batch: Batch, wanted: str) -> tuple[torch.Tensor, s
     if not isinstance(outputs, torch.Tensor) or not outputs.is_floating_point():
         raise ParameterError("the network gives no floating point numbers, so there is no loss to differentiate")
     if batch.targets is None:
-        return outputs.square().mean(), "mean square of the outputs, for want of targets"
+        return outputs.square().mean(), "mean square of the outputs"
     classes = not batch.targets.is_floating_point()
     if classes and (outputs.dim() != 2 or outputs.shape[1] <= int(batch.targets.max())):
         least = int(batch.targets.max()) + 1

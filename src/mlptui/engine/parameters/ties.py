@@ -52,8 +52,9 @@ def apart(model: torch.nn.Module, tree: Layer, found: list[Named]) -> list[tuple
     for one in found:
         group = groups.get(id(one.tensor), set())
         if one.path not in tied or (len(group) < 2 and not any(other.tensor is one.tensor for other, _ in slots)):
-            where = "it stands at several places; T in area 2 unties layers" if one.alias_of else "nothing is tied to it"
-            raise ParameterError(f"{safe(one.path, 80)} cannot be untied: {where}")
+            name = safe(one.path, 60)
+            whole = f"{name} is of a layer that stands at several places; T in area 2 unties it"
+            raise ParameterError(whole if one.alias_of else f"{name} cannot be untied: nothing is tied to it")
         group.discard(one.path)
         if group:
             slots.append((one, torch.nn.Parameter(one.tensor.detach().clone(), one.tensor.requires_grad)))

@@ -71,6 +71,8 @@ def view(model: torch.nn.Module, wanted: View) -> Viewed:
     if wanted.show == "pictures":
         return base.model_copy(update=_pictures(model, named, tensor, wanted))
     matrix, update = _matrix(tensor, wanted.index)
+    if wanted.show == "values" and tensor.dim() < 2:
+        return base.model_copy(update=update | _line(matrix[0], wanted))
     if wanted.show == "spectrum":
         return base.model_copy(update=_spectrum(tensor))
     if wanted.show == "heat":
@@ -93,6 +95,13 @@ def _matrix(tensor: torch.Tensor, index: tuple[int, ...]) -> tuple[torch.Tensor,
 
 def _float(tensor: torch.Tensor) -> torch.Tensor:
     return torch.cat([*pieces(tensor)]).reshape(tensor.shape) if tensor.numel() else tensor.double()
+
+
+def _line(vector: torch.Tensor, wanted: View) -> dict[str, object]:
+    """Exactly from the number that is asked for, because what is shown goes on in lines."""
+    column = max(0, min(wanted.column, len(vector) - 1))
+    part = _float(vector[column : column + max(1, min(wanted.columns, WINDOW))])
+    return {"row": 0, "column": column, "columns": len(part), "values": tuple(part.tolist())}
 
 
 def _window(matrix: torch.Tensor, wanted: View) -> dict[str, object]:

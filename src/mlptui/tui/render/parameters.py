@@ -9,7 +9,7 @@ from mlptui.core.parameters.messages import Numbers, TensorRow
 from mlptui.core.text import number
 from mlptui.tui.render.cells import ACCENT, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, fit, panel, wrapped
 
-LEAST_PATH, MOST_PATH = 9, 48
+LEAST_PATH, MOST_PATH, LANES = 9, 48, 3
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def chosen_columns(cells: int, rows: list[TensorRow]) -> tuple[int, list[Column]
     """How many cells a path gets, and the columns beside it."""
     wish = max((len(row.path) for row in rows[:200]), default=LEAST_PATH) + 1
     path = max(LEAST_PATH, min(wish, MOST_PATH, cells // 3))
-    room, found = cells - path - 4, []
+    room, found = cells - path - 3, []
     for column in COLUMNS:
         if room < column.wide + 2:
             break
@@ -134,16 +134,17 @@ def table(view: Table, cells: int, height: int, glyphs: Glyphs, focused: bool) -
         for sentence in view.empty:
             lines += [[(line, DIM)] for line in wrapped(sentence, inside)]
         return panel(view.title, [], lines, (cells, height), glyphs, focused)
-    path, columns = chosen_columns(inside, view.rows)
+    visible = height - 3 - (1 if view.foot else 0)
+    margins = _margins(view.rows, view.first, view.first + visible, glyphs)
+    lanes = len(margins[0]) if margins else 1
+    path, columns = chosen_columns(inside - lanes, view.rows)
     arrow = ("v" if view.descending else "^") if glyphs.ascii else ("▼" if view.descending else "▲")
-    head: Line = [("    " + _cell("path" + (arrow if view.sort == "path" else ""), path, False), DIM)]
+    head: Line = [(" " * (3 + lanes) + _cell("path" + (arrow if view.sort == "path" else ""), path, False), DIM)]
     for column in columns:
         name = column.head + (arrow if column.name and column.name == view.sort else "")
         head.append(
             ("  " + _cell(name, column.wide, column.right), STRONG if column.name and column.name == view.sort else DIM)
         )
-    visible = height - 3 - (1 if view.foot else 0)
-    margins = _margins(view.rows, view.first, view.first + visible, glyphs)
     body: list[Line] = [head]
     for i, row in enumerate(view.rows[view.first : view.first + visible], view.first):
         body.append(_row(view, i, row, path, columns, margins[i - view.first], glyphs, focused))
@@ -192,22 +193,25 @@ def _cell(value: str, wide: int, right: bool) -> str:
 
 
 def _margins(rows: list[TensorRow], first: int, last: int, glyphs: Glyphs) -> list[str]:
-    """A line along the rows that are one tensor: where it begins, goes on, meets another name, ends."""
+    """Lines along the rows that are one tensor: where each begins, goes on, meets another name, ends; side by side."""
     begin, middle, through, end = "/+|\\" if glyphs.ascii else "╭├│╰"
     groups: dict[str, list[int]] = {}
     for i, row in enumerate(rows):
         if row.alias_of:
             groups.setdefault(row.alias_of, []).append(i)
-    if not groups:
-        return [" "] * (last - first)
     at = {row.path: i for i, row in enumerate(rows) if row.path in groups}
-    marks = [" "] * (last - first)
-    for path, members in groups.items():
-        places = sorted([*members, *([at[path]] if path in at else [])])
+    spans = sorted(sorted({*members, *([at[path]] if path in at else [])}) for path, members in groups.items())
+    lanes: list[int] = []  # the last row of each
+    marks = [[" "] * LANES for _ in range(last - first)]
+    for places in spans:
+        if len(places) < 2:
+            continue
+        lane = next((n for n, ended in enumerate(lanes) if ended < places[0]), len(lanes))
+        lanes[lane : lane + 1] = [places[-1]]
+        lane = min(lane, LANES - 1)  # nobody can follow more lines than that; ends are to be seen all the same
         for i in range(max(first, places[0]), min(last, places[-1] + 1)):
-            if len(places) < 2:
-                continue
             mark = begin if i == places[0] else end if i == places[-1] else middle if i in places else through
-            if marks[i - first] in (" ", through):
-                marks[i - first] = mark
-    return marks
+            if marks[i - first][lane] in (" ", through):
+                marks[i - first][lane] = mark
+    used = min(LANES, max(1, len(lanes)))
+    return ["".join(reversed(line[:used])) for line in marks]

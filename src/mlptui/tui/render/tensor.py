@@ -99,28 +99,32 @@ def _values(
     gradient: bool,
 ) -> list[Line]:
     _, across = grid_size(cells, rows)
-    across = min(across, viewed.columns)
+    across = max(1, min(across, viewed.columns))
     beside = facts(row, known, FACTS, gradient) if cells >= 64 else []
+    first, left, wide = viewed.row, viewed.column, viewed.columns
+    if vector := len(row.shape or ()) < 2:  # it goes on in the next line; a line is named by its first number
+        first, left, wide = viewed.column // across, 0, across
+        cell = divmod(cell[1], across)
     head: Line = [("     ", DIM)]
-    for j in range(across):
-        column = viewed.column + j
-        head.append((f"{column:>{WIDE}}", STRONG if focused and column == cell[1] else DIM))
+    for column in range(left, left + across):
+        said = f"+{column}" if vector else f"{column}"
+        head.append((f"{said:>{WIDE}}", STRONG if focused and column == cell[1] else DIM))
     lines: list[Line] = [head]
-    for i in range(0, len(viewed.values), viewed.columns):
-        at = viewed.row + i // viewed.columns
-        line: Line = [(f"{at:>5}", STRONG if focused and at == cell[0] else DIM)]
+    for i in range(0, len(viewed.values), wide):
+        at = first + i // wide
+        line: Line = [(f"{at * across if vector else at:>5}", STRONG if focused and at == cell[0] else DIM)]
         for j, value in enumerate(viewed.values[i : i + across]):
-            here = focused and (at, viewed.column + j) == cell
+            here = focused and (at, left + j) == cell
             role = CURSOR if here else BAD if not math.isfinite(value) else PLAIN
             line += [(" ", PLAIN), (f"{number(value):>{WIDE - 1}}", role)]
         lines.append(line)
     if not beside:
         return lines
-    wide = cells - FACTS - 2
+    beside_it = cells - FACTS - 2
     both = max(len(lines), len(beside))
     lines += [[]] * (both - len(lines))
     beside += [[]] * (both - len(beside))
-    return [[*fit(a, wide), ("  ", PLAIN), *b] for a, b in zip(lines, beside, strict=True)]
+    return [[*fit(a, beside_it), ("  ", PLAIN), *b] for a, b in zip(lines, beside, strict=True)]
 
 
 def heat_size(cells: int, rows: int) -> tuple[int, int]:
@@ -237,13 +241,14 @@ def _uses(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:
     largest = max(use.norm for use in viewed.uses) or 1.0
     lines: list[Line] = [[(f"the gradient of one batch by its uses, on a copy; its norm is {number(viewed.norm)}", DIM)], []]
     wide = max(4, cells - 40)
+    lines.append([(f"{'used by':<25}{'':<{wide}} {'norm':>10}", DIM)])
     for use in viewed.uses:
         name = text.cut(f"{use.place or 'the network'}, call {use.call}", 24)
         lines.append(
             [(f"{name:<25}", PLAIN), (bar(use.norm / largest, wide, glyphs), CURVE), (f" {number(use.norm):>10}", PLAIN)]
         )
     exact = viewed.difference <= 1e-5 * max(viewed.norm, 1e-30)
-    words = "the parts add up to .grad" if exact else "the parts differ from .grad"
+    words = "number by number the parts add up to .grad" if exact else "the parts do not add up to .grad"
     lines += [[], [(f"{words}; largest difference {number(viewed.difference)}", GOOD if exact else BAD)]]
     return lines
 

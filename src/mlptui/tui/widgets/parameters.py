@@ -148,7 +148,9 @@ class TensorCanvas(Canvas, can_focus=True):
         cells, rows = max(1, self.size.width - 4), max(1, self.size.height - 2)
         high, wide = tensor.grid_size(cells, rows)
         top, left = self._window
-        if state.show == "heat":
+        if state.show == "values" and len(row.shape) < 2:  # a vector goes on in the next line
+            top, left, high, wide = 0, top * wide, 1, high * wide
+        elif state.show == "heat":
             high, wide = tensor.heat_size(cells, rows)
         elif state.show == "histogram":
             wide = cells
@@ -183,10 +185,15 @@ class TensorCanvas(Canvas, can_focus=True):
 
     def _go(self, down: int, across: int) -> None:
         high, wide = self._extent()
-        at = (max(0, min(self.state.cell[0] + down, high - 1)), max(0, min(self.state.cell[1] + across, wide - 1)))
-        self.state.cell = at
         rows, columns = tensor.grid_size(max(1, self.size.width - 4), max(1, self.size.height - 2))
+        row, column = self.state.cell
+        if high == 1 and self.state.show == "values":
+            down, across = 0, across + down * columns
+        at = (max(0, min(row + down, high - 1)), max(0, min(column + across, wide - 1)))
+        self.state.cell = at
         top, left = self._window
+        if high == 1 and self.state.show == "values":
+            at = divmod(at[1], columns)
         top = min(max(top, at[0] - rows + 1), at[0])
         left = min(max(left, at[1] - columns + 1), at[1])
         moved = (top, left) != self._window or self.state.show == "pictures"
@@ -230,4 +237,5 @@ class TensorCanvas(Canvas, can_focus=True):
 
     def on_resize(self, event: object) -> None:
         super().on_resize(event)  # type: ignore[arg-type]
+        self._go(0, 0)
         self.post_message(WindowChanged())
