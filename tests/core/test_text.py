@@ -107,6 +107,10 @@ def test_control_characters_keep_their_names() -> None:
     assert text.safe("\x1b[2J\n\x00\x7f") == "␛[2J␊␀␡"
 
 
+def test_every_kind_of_blank_is_a_space() -> None:
+    assert text.safe("a\xa0b\u2003c\u3000d") == "a b c d"
+
+
 def test_what_is_no_text_is_shown_too() -> None:
     assert text.safe(ValueError("bad\x07")) == "bad␇"
     assert len(text.safe("x" * 1_000_000)) == 4096

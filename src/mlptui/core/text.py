@@ -12,7 +12,7 @@ def safe(text: object, limit: int = 4096) -> str:
 
     Control characters become their control pictures (U+2400 block), C1 codes, bidi controls, line and
     paragraph separators, surrogates and private-use characters become U+FFFD, one for one; combining marks
-    and zero-width characters too, so that a row keeps its width. Longer text than `limit` ends in an ellipsis.
+    and zero-width characters too, so that a row keeps its width; every kind of blank is a space. Longer text than `limit` ends in an ellipsis.
     """
     shown = str(text)
     if len(shown) > limit:
@@ -30,7 +30,7 @@ def _visible(character: str) -> str:
         return "\u2421"
     if character in BIDI_AND_SEPARATORS or unicodedata.category(character) in _UNSHOWABLE:
         return "\ufffd"
-    return character
+    return " " if unicodedata.category(character) == "Zs" else character
 
 
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
