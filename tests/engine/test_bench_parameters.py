@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,22 @@ def test_the_numbers_that_are_put_are_those_of_torch(workbench: Workbench) -> No
     assert record(workbench)[4] == noisy[0][4] != noisy[1][4]
 
 
+def test_noise_is_unlike_what_is_drawn_unlike_itself_and_unlike_for_each_tensor(workbench: Workbench) -> None:
+    """So that it breaks every symmetry."""
+    opened(workbench, "nn.Sequential(nn.Linear(40, 40), nn.Linear(40, 40))")
+    both = ("0.weight", "1.weight")
+    rules = tuple(Rule(select=path, scheme="normal(0, 1)") for path in both)
+    done(workbench, Initialise(rules=rules))
+    found = [{path: parameter(workbench, path).detach().flatten().clone() for path in both}]
+    for _ in range(2):
+        done(workbench, Put(action="noise", paths=(both[0],), numbers=(0.5,)))
+        done(workbench, Put(action="noise", paths=(both[1],), numbers=(0.5,)))
+        found.append({path: parameter(workbench, path).detach().flatten().clone() for path in both})
+    added = [after[path] - before[path] for before, after in pairwise(found) for path in both]
+    apart = torch.corrcoef(torch.stack([found[0][both[0]], *added]))
+    assert float((apart - torch.eye(5)).abs().max()) < 0.15, "1,600 numbers: six deviations of chance"
+
+
 REFUSED: list[tuple[str, Request]] = [
     ("needs a number", Put(action="fill", paths=("0.weight", "0.bias"))),
     ("no tensor 9.weight", Put(action="fill", paths=("0.weight", "9.weight"), numbers=(1.0,))),
@@ -566,8 +583,11 @@ def test_memory_for_undo_is_bounded_and_the_oldest_states_go_first(workbench: Wo
         done(workbench, Put(action="thaw", paths=("0.weight",)))
     assert len(workbench.states.past) == 13
     workbench.states.memory = 0
+    before = record(workbench)
     done(workbench, Put(action="fill", paths=("0.bias",), numbers=(1.0,)))
-    assert not workbench.states.past
+    assert len(workbench.states.past) == 1, "the last step can always be taken back"
+    undo(workbench)
+    assert record(workbench) == before
 
 
 # walks

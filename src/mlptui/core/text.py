@@ -12,7 +12,8 @@ def safe(text: object, limit: int = 4096) -> str:
 
     Control characters become their control pictures (U+2400 block), C1 codes, bidi controls, line and
     paragraph separators, surrogates and private-use characters become U+FFFD, one for one; combining marks
-    and zero-width characters too, so that a row keeps its width; every kind of blank is a space. Longer text than `limit` ends in an ellipsis.
+    and zero-width characters too, so that a row keeps its width; every kind of blank is a space. Longer text
+    than `limit` ends in an ellipsis.
     """
     shown = str(text)
     if len(shown) > limit:

@@ -75,9 +75,14 @@ class Conductor:
         seed_weights(recipe.seed)
         model = build.build(tree, kept=self.recorder.run.source)
         first = torch.from_numpy(splits.train.inputs[splits.train.chosen[:2]])
-        build.probe(model, normalise(first), facts.outputs, "a number to predict" if facts.regression else "")
+        wanted = "a number to predict" if facts.regression else ""
+        build.probe(model, normalise(first), facts.outputs, wanted)
         if recipe.weights:
             weights.begin_with(model, self.recorder.run.weights_file, recipe.weights)
+            try:  # a person may have given them a type that does not go with the data's
+                build.probe(model, normalise(first), facts.outputs, wanted)
+            except build.BuildError as error:
+                raise build.BuildError(f"with the weights that it begins with: {error}") from None
         model.to(self.device)
 
         def make(part: batches.Samples, augment: Augmenter | None = None) -> batches.Batches:

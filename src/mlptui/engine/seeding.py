@@ -20,7 +20,7 @@ def mix(seed: int, *place: int) -> int:
     return state >> 1
 
 
-WEIGHTS, ORDER, STEP, INITIAL, BENCH = 1, 2, 3, 4, 5
+WEIGHTS, ORDER, STEP, INITIAL, BENCH, NOISE = 1, 2, 3, 4, 5, 6
 
 
 def seed_weights(seed: int) -> None:

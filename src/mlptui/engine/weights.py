@@ -15,7 +15,7 @@ from mlptui.engine.build import BuildError
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.files import TensorFile
-from mlptui.engine.parameters.tensors import same_bytes
+from mlptui.engine.parameters.tensors import same_bytes, tensors
 from mlptui.store import atomic
 
 OF = "network"  # the file's metadata: SHA-256 of the architecture's text
@@ -27,7 +27,7 @@ def transplant(old: nn.Module, new: nn.Module) -> str:
     """Copy every tensor whose name and shape fit; says how many did not.
 
     A layer of PyTorch keeps all that it has or nothing, because it draws its bias by the width of its weight. What was one
-    tensor and is two goes to the first of them: two layers that begin alike learn alike.
+    tensor and is two goes to the first of them: two layers that begin alike learn alike. Types and what is frozen stay, too.
     """
     given, own = _tensors(old), _tensors(new)
     for place, layer in new.named_modules():
@@ -39,7 +39,11 @@ def transplant(old: nn.Module, new: nn.Module) -> str:
     for name in [name for name in given if name in own]:
         if taken.setdefault(id(given[name]), id(own[name])) != id(own[name]):
             del given[name]
-    return _fill(new, given)
+    note = _fill(new, given, types=True)
+    for name, tensor in own.items():
+        if name in given and tensor.is_floating_point() and tensor.is_leaf:
+            tensor.requires_grad_(given[name].requires_grad)
+    return note
 
 
 def _own_tensors(layer: nn.Module) -> list[tuple[str, torch.Tensor]]:
@@ -51,8 +55,15 @@ def _fits(name: str, own: dict[str, torch.Tensor], given: dict[str, torch.Tensor
 
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state_dict's tensors that have a size; a network's own extra state is left out."""
-    return {name: t for name, t in model.state_dict(keep_vars=True).items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
+    """The state_dict's tensors that have a size, then those that it does not list; a network's own extra state is left out."""
+    saved = {name: t for name, t in model.state_dict(keep_vars=True).items() if isinstance(t, torch.Tensor) and not is_lazy(t)}
+    return saved | _unsaved(model)
+
+
+def _unsaved(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Plain tensors and buffers that are not saved: a run draws them itself, but a person may have set them."""
+    kinds = ("plain tensor", "buffer, not saved")
+    return {path: n.tensor for path, n in tensors(model).items() if n.kind in kinds and "[" not in n.name and not n.lazy}
 
 
 def _fill(model: nn.Module, given: dict[str, torch.Tensor], types: bool = False) -> str:
@@ -76,8 +87,7 @@ def _fill(model: nn.Module, given: dict[str, torch.Tensor], types: bool = False)
 
 def save(model: nn.Module, file: Path, text: str) -> bool:
     """The state_dict as it is now, for `load` after a crash; False where it is too large. Raises OSError, StorageError."""
-    tensors = _tensors(model).values()
-    if sum(t.numel() * t.element_size() for t in tensors) > LARGEST:
+    if sum(t.numel() * t.element_size() for t in _tensors(model).values()) > LARGEST:
         atomic.unlink_quietly(file)
         return False
     write(file, packed(model, text))
@@ -89,11 +99,11 @@ def packed(model: nn.Module, text: str) -> bytes:
 
     `text` is the network's, so that nobody takes these weights for another one's.
     """
-    tensors = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
+    held = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
     about = {OF: text_sum(text)}
     if not isinstance(model, TensorFile):  # of a file nobody knows what learns
         about[FROZEN] = json.dumps([name for name, p in model.named_parameters() if not p.requires_grad])
-    return safetensors.torch.save({name: t.clone().contiguous() for name, t in tensors.items()}, about)
+    return safetensors.torch.save({name: t.clone().contiguous() for name, t in held.items()}, about)
 
 
 def write(file: Path, data: bytes) -> None:
@@ -142,8 +152,9 @@ def take(model: nn.Module, data: bytes) -> None:
             raise ValueError("what it says of frozen parameters is no list of names")
     except Exception as error:
         raise BuildError(f"these are no weights in safetensors: {one_line(error)}") from None
-    own = _tensors(model)
+    own, unsaved = _tensors(model), _unsaved(model)
     given |= {name: given[kept] for name, kept in about.items() if name in own and name not in given and kept in given}  # ties
+    own = {name: tensor for name, tensor in own.items() if name in given or name not in unsaved}
     for words, names in (("lacks", own.keys() - given.keys()), ("has, and the network has not,", given.keys() - own.keys())):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -193,6 +193,12 @@ def _committed(parent: Path) -> list[Path]:
         return []
 
 
+def newest(parent: Path) -> Path | None:
+    """The folder of the newest committed checkpoint, as it is."""
+    folders = _committed(parent)
+    return folders[-1] if folders else None
+
+
 def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint of which every byte is as it was written, and a sentence for each damaged one passed over.
 

@@ -330,8 +330,11 @@ class MlptuiApp(KeysInOrder):
         self.train_screen.watch_run(message.run)
 
     def on_start_asked(self, message: StartAsked) -> None:
+        self.session.settled(lambda: self._begin(message.recipe))
+
+    def _begin(self, recipe: Recipe) -> None:
         """Weights that a person set on the bench are what the run begins with; others are drawn from its seed anyway."""
-        recipe, present = message.recipe, self.workbench.present
+        present = self.workbench.present
         if present is None or present.drawn is not None or present.text.strip() != recipe.architecture.strip():
             self._start(recipe, None)
             return

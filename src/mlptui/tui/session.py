@@ -35,10 +35,15 @@ class Session:
         self.showers: list[Shower] = []
         self._seen = ""  # the form's text when somebody last looked
         self._steps: deque[Callable[[], None]] = deque()
+        self._waiting: list[Callable[[], None]] = []  # for the steps to be over
 
     def sync(self) -> bool:
         """Open the form's network where the bench has another one; False where it has it."""
         text = self._form.text("architecture")
+        drawn = self.sheet.drawn if self.sheet is not None else None
+        if text == self.opened and drawn is not None and drawn != self._seed and not self._steps:
+            self.open(text, chosen=True)  # nobody has touched these weights, and a run would draw others
+            return True
         if text == self._seen:
             return False
         self._seen = text
@@ -47,12 +52,16 @@ class Session:
         self.open(text, chosen=True)
         return True
 
+    @property
+    def _seed(self) -> int:
+        return int(self._form.text("seed")) if self._form.text("seed").isdecimal() else 0
+
     def open(
         self, text: str, keep: bool = False, chosen: bool = False, failed: Callable[[Refused], None] | None = None
     ) -> None:
         """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused."""
         before, self.opened = self.opened, text
-        seed = int(self._form.text("seed")) if self._form.text("seed").isdecimal() else 0
+        seed = self._seed
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Sheet):
@@ -89,6 +98,10 @@ class Session:
                 self._steps.clear()
             if self._steps:
                 self._steps[0]()
+            else:
+                waiting, self._waiting = self._waiting, []
+                for act in waiting:
+                    act()
 
         def ask() -> None:
             self._host.workbench.ask(make(), stepped)
@@ -96,6 +109,13 @@ class Session:
         self._steps.append(ask)
         if len(self._steps) == 1:
             ask()
+
+    def settled(self, act: Callable[[], None]) -> None:
+        """Do something when no change is under way any more; at once where none is."""
+        if self._steps:
+            self._waiting.append(act)
+        else:
+            act()
 
     def _show(self, sheet: Sheet, tell: bool = True, run: bool = True) -> None:
         self.sheet, self.opened = sheet, sheet.text

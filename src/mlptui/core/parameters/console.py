@@ -329,8 +329,6 @@ class _Reader:
                         _refuse(node, f"{short(name)} is not to be reached here")
                     if name in self._children and name != ROOT:  # as where `net = ...` stands before it
                         links.append(Name(name))
-                    elif not links and name not in ("net", "model", "self") and not name.isidentifier():
-                        _refuse(node, f"nothing is called {short(name)}")
                     break
                 case _:
                     _refuse(node, "a path begins at the network, as net[0].weight")

@@ -106,8 +106,6 @@ class Train(Value):
     rate: float = 0.1
     momentum: float = 0.0
     weight_decay: float = 0.0
-    loss: str = "cross-entropy"
-    outputs: int = 0
 
 
 class Export(Value):
@@ -143,7 +141,7 @@ class TensorRow(Value):
 
 
 class Listed(Value):
-    """`digest` is the SHA-256 of all that the state_dict holds, "" for what is too large to be read through in passing.
+    """`digest` is the SHA-256 of all tensors under all their names, "" for what is too large to be read through in passing.
 
     `of` says what a source turned out to be.
     """

@@ -22,7 +22,7 @@ from mlptui.engine.parameters import contents, evaluate, files, initialise, pass
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure
 from mlptui.engine.parameters.tensors import Named
-from mlptui.engine.seeding import INITIAL, mix
+from mlptui.engine.seeding import NOISE, mix
 from mlptui.store import atomic
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Parameters:
     def __init__(self, workbench: "Workbench") -> None:
         self.workbench = workbench
         self._source, self._of = "", ""
+        self._version: tuple[object, ...] = ()
         self._folder: nn.Module | None = None
         self._updates: dict[int, float] = {}  # by stamp: what the last step changed, as a share of the norm before
         self.actions: dict[type, Callable[[Any], Answer]] = {
@@ -76,8 +77,14 @@ class Parameters:
     def _open(self, source: str) -> None:
         if not files.is_there(self.workbench.paths, source):
             raise ParameterError(f"{safe(source, 200)} is no checkpoint's folder, run, or .safetensors file that is there")
+        try:
+            version = files.version(self.workbench.paths, source)
+        except OSError as error:
+            raise ParameterError(f"{safe(source, 200)} cannot be read: {atomic.reason(error)}") from None
+        if version and (source, version) == (self._source, self._version):
+            return
         self._folder, self._of = files.opened(self.workbench.paths, source)
-        self._source = source
+        self._source, self._version = source, version
 
     def listed(self, request: messages.List) -> Listed:
         if request.source:
@@ -97,7 +104,7 @@ class Parameters:
         if request.show == "uses":
             if request.source:
                 return Viewed(path=request.path, show="uses", why="a file has no network through which a batch could pass")
-            tensors.sized(self.model, request.path)
+            tensors.sized(tensors.tensors(self.model), request.path)
             step = self.workbench.now.training.steps  # the batch of which `Train` without an update takes the gradients
             return passes.uses(self.model, request, self.workbench.paths, self.workbench.seed, step)
         return views.view(self._seen(request.source), request)
@@ -141,7 +148,7 @@ class Parameters:
         known = tensors.tensors(self.model)
         if not request.paths:
             raise ParameterError("no tensor is chosen")
-        chosen = {id(n.tensor): n for n in (tensors.sized(self.model, path) for path in request.paths)}
+        chosen = {id(n.tensor): n for n in (tensors.sized(known, path) for path in request.paths)}
         if listed := next((n for n in chosen.values() if "[" in n.name), None):
             raise ParameterError(f"{safe(listed.path, 80)} stands in a list of its layer; it can be read only")
         what = safe(request.paths[0], 60) if len(chosen) == 1 else counted(len(chosen), "tensor")
@@ -149,7 +156,8 @@ class Parameters:
         if request.action in NUMBERED and not request.numbers:
             raise ParameterError(f"{request.action} needs a number")
         try:
-            new = [(named, self._new(i, named, request, known)) for i, named in enumerate(chosen.values())]
+            places = {path: i for i, path in enumerate(known)}
+            new = [(named, self._new(places[named.path], named, request, known)) for named in chosen.values()]
         except (RuntimeError, OverflowError, TypeError) as error:
             raise ParameterError(f"{request.action} cannot be done: {one_line(error)}") from None
 
@@ -167,7 +175,7 @@ class Parameters:
         )
         return self._edit(f"{says} {what}" + (f", {words}" if words else ""), act)
 
-    def _new(self, number: int, named: Named, request: Put, known: dict[str, Named]) -> torch.Tensor | None:
+    def _new(self, place: int, named: Named, request: Put, known: dict[str, Named]) -> torch.Tensor | None:
         old = named.tensor.detach()
         first = request.numbers[0] if request.numbers else math.nan
         if not old.is_floating_point() and request.action in ("fill", "add") and not (abs(first) < 1 << 53 and first % 1 == 0):
@@ -180,7 +188,7 @@ class Parameters:
             case "fill":
                 return torch.full_like(old, first)
             case "add":
-                return old + torch.tensor(first).to(old.dtype)
+                return (old + (int(first) if not old.is_floating_point() else first)).to(old.dtype)
             case "scale":
                 return (old * first).to(old.dtype)
             case "clamp":
@@ -195,10 +203,13 @@ class Parameters:
                     )
                 return old.T.contiguous()
             case "noise":
+                states = self.workbench.states
+                earlier = sum(state.says.startswith("noise ") for state in (*states.past, self.workbench.now))
                 found = measure(old)
                 spread = found.deviation or abs(found.mean or 0.0) or 1.0
                 with same_randomness():
-                    torch.manual_seed(mix(request.seed, INITIAL, number))
+                    # the same noise again would only be more of it
+                    torch.manual_seed(mix(request.seed, NOISE, earlier, place))
                     return old + (torch.randn(old.shape) * first * spread).to(old.dtype)
             case "copy":
                 data = self._source_of_copy(request.source, known)
@@ -280,10 +291,10 @@ class Parameters:
         )
 
     def tie(self, request: messages.Tie) -> Sheet:
-        model = self.model
         if not request.paths:
             raise ParameterError("no parameter is chosen")
-        found = [tensors.sized(model, path) for path in dict.fromkeys(request.paths)]
+        known = tensors.tensors(self.model)
+        found = [tensors.sized(known, path) for path in dict.fromkeys(request.paths)]
         return self._untie(found) if request.apart else self._tie(found)
 
     def _tie(self, found: list[Named]) -> Sheet:
@@ -291,7 +302,10 @@ class Parameters:
         for one in found:
             if one.kind != "parameter":
                 raise ParameterError(f"{safe(one.path, 80)} is a {one.kind}; only parameters can be tied")
-            if one.tensor.shape != first.tensor.shape or one.tensor.dtype != first.tensor.dtype:
+            if one.tensor.dtype != first.tensor.dtype:
+                one_, other = (str(t.dtype).removeprefix("torch.") for t in (first.tensor, one.tensor))
+                raise ParameterError(f"{safe(one.path, 60)} is {other}, {safe(first.path, 60)} {one_}; give them one type")
+            if one.tensor.shape != first.tensor.shape:
                 raise ParameterError(
                     f"{safe(first.path, 60)} is {list(first.tensor.shape)}, {safe(one.path, 60)} is {list(one.tensor.shape)}; "
                     "only parameters of one shape can be tied"
@@ -313,19 +327,20 @@ class Parameters:
         state = self.workbench.now
         done = passes.train(self.model, request, state.training, self.workbench.paths, self.workbench.seed)
         mine, theirs = tensors.tensors(self.model), tensors.tensors(done.twin)
+        both = [path for path in mine if path in theirs]  # what a forward leaves behind is no state
         before = {path: named.tensor.detach() for path, named in mine.items()}
 
         def act() -> None:
-            for path, named in mine.items():
+            for path in both:
+                named, other = mine[path], theirs[path].tensor
                 if named.alias_of or "[" in named.name:
                     continue
-                other = theirs[path].tensor
                 gradient = other.grad if named.kind == "parameter" else None
                 changed = request.steps > 0 or named.kind != "parameter"
-                if gradient is None and (not changed or _equal(before[path], other)):
-                    continue
-                same = _equal(before[path], other)
-                contents.put(named.tensor, None if same else other.detach(), gradient=gradient)
+                stale = gradient is None and named.tensor.requires_grad and named.tensor.grad is not None
+                same = not changed or _equal(before[path], other)
+                if gradient is not None or stale or not same:
+                    contents.put(named.tensor, None if same else other.detach(), gradient=gradient, forget=stale)
 
         if request.steps:
             moved = f"{counted(request.steps, 'step')} of {request.optimizer}"
@@ -333,7 +348,7 @@ class Parameters:
             note = f"{moved}: {losses}, {done.goal}"
         else:
             moved, note = "one batch, no update", f"gradients of one batch: loss {done.losses[0]:.4g}, {done.goal}"
-        as_drawn = not request.steps and all(_equal(before[path], other.tensor) for path, other in theirs.items())
+        as_drawn = not request.steps and all(_equal(before[path], theirs[path].tensor) for path in both)
         sheet = self._edit(moved, act, note, training=done.training, drawn=state.drawn if as_drawn else None)
         self._updates = {contents.stamp(mine[path].tensor): share for path, share in done.moved.items()}
         return sheet

@@ -39,7 +39,7 @@ class State:
 
 @dataclass
 class States:
-    """At most STEPS states and about MEMORY bytes beside the present one; the oldest go first."""
+    """At most STEPS states and about MEMORY bytes beside the present one; the oldest go first, and one is always there."""
 
     memory: int = MEMORY
     past: list[State] = field(default_factory=list)
@@ -106,5 +106,5 @@ class States:
             newest.cost = sum(size for place, size in dict(contents.memory(newest.held)).items() if place not in seen)
         del self.past[:-STEPS]
         total = sum(state.cost for state in self.past)
-        while self.past and total > self.memory:
+        while len(self.past) > 1 and total > self.memory:
             total -= self.past.pop(0).cost

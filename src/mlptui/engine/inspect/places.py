@@ -28,13 +28,13 @@ class Spot:
     first: Place
 
 
-def spots(model: nn.Module) -> list[Spot]:
-    """Every place, depth first, shared modules once a place; at most MAX_PLACES, and a module inside of itself only once."""
+def spots(model: nn.Module, most: int = MAX_PLACES) -> list[Spot]:
+    """Every place, depth first, shared modules once a place; at most `most`, and a module inside of itself only once."""
     found: list[Spot] = []
     first: dict[int, Place] = {}
 
     def walk(module: nn.Module, place: Place, above: frozenset[int]) -> None:
-        if len(found) >= MAX_PLACES or id(module) in above:
+        if len(found) >= most or id(module) in above:
             return
         found.append(Spot(place, module, first.setdefault(id(module), place)))
         inside = above | {id(module)} if module._modules else above

@@ -111,7 +111,7 @@ def put(
         kept = None
     flag = tensor.requires_grad if trainable is None else trainable
     _stamps.pop(tensor, None)  # first, so that what is broken off here is known to hold something else
-    _set(tensor, new, flag and new.dtype.is_floating_point, kept)
+    _set(tensor, new, flag and (new.dtype.is_floating_point or new.dtype.is_complex), kept)
     _stamps[tensor] = next(_numbers)
     if data is not None:
         _drawn[tensor] = how

@@ -5,7 +5,7 @@ Nothing is looked up by a name that is not in a table here or one of the network
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -60,6 +60,10 @@ WALKS = (
 )
 VIEWS = ("T", "mT", "data")
 VIEW_METHODS = ("t", "view", "detach", "flatten", "transpose", "squeeze", "unsqueeze", "diagonal", "reshape")
+SMALL = (  # make no second tensor of the same size
+    "all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "dim", "element_size", "item", "max", "mean", "min",
+    "norm", "numel", "prod", "size", "sum", "trace",
+)  # fmt: skip
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -76,6 +80,10 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "is": lambda a, b: a is b,
     "is not": lambda a, b: a is not b,
 }
+
+
+class StateDict(dict[str, torch.Tensor]):
+    """Its tensors are read as PyTorch gives them: without gradients."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +226,9 @@ class Evaluator:
             if abs(right) > 1000 or (isinstance(left, int | float) and abs(left) > 1000):
                 raise ConsoleError("this power is too large")
             left = float(left) if isinstance(left, int) else left
+        for side in (left, right):
+            if isinstance(side, torch.Tensor):
+                _bounded(side.numel())
         if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
             if operator == "@":
                 rows = left.numel() // max(1, left.shape[-1] if left.dim() else 1)
@@ -268,7 +279,8 @@ class Evaluator:
         if name not in known:
             close = nearest(name, known)
             raise ConsoleError(f"there is no {short(name)!r} in it" + (f"; did you mean {close!r}?" if close else ""), column)
-        return self._spot(known[name])
+        spot = self._spot(known[name])
+        return replace(spot, value=spot.value.detach()) if isinstance(known, StateDict) and not is_lazy(spot.value) else spot
 
     def _spot(self, value: Any) -> Spot:
         named = self._by_id.get(id(value)) if isinstance(value, torch.Tensor) else None
@@ -327,6 +339,8 @@ class Evaluator:
             given = [self._value(argument) for argument in call.arguments]
             named = {key: self._value(value) for key, value in call.named}
             data = tensor.detach()
+            if name not in (*VIEW_METHODS, *SMALL):
+                _bounded(data.numel())
             if name in ("mean", "std", "var", "norm", "quantile", "median") and not (
                 data.is_floating_point() or data.is_complex()
             ):
@@ -449,6 +463,8 @@ class Evaluator:
             elif isinstance(link, Name) and call is not None and link.name in VIEW_METHODS:
                 named_values = {key: self._value(value) for key, value in call.named}
                 parent = getattr(parent, link.name)(*(self._value(a) for a in call.arguments), **named_values)
+            elif isinstance(link, Name) and link.name == "grad":
+                raise ConsoleError("of a gradient only .grad = None can be done here; . in the list makes a new one", column)
             else:
                 raise ConsoleError(f"{_told(link)} is a copy; changing it would change nothing", column)
         if parent.untyped_storage().data_ptr() != new.untyped_storage().data_ptr() and parent.numel():
@@ -497,7 +513,8 @@ def _bounded(count: int) -> None:
 
 def _walked(module: nn.Module, name: str) -> Any:
     if name == "state_dict":
-        return {key: value for key, value in module.state_dict(keep_vars=True).items() if isinstance(value, torch.Tensor)}
+        held = module.state_dict(keep_vars=True).items()
+        return StateDict({key: value for key, value in held if isinstance(value, torch.Tensor)})
     if name == "named_modules":
         return list(module.named_modules())
     walks: dict[str, Callable[[], Any]] = {

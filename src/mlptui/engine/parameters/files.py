@@ -27,21 +27,24 @@ DTYPES = {  # by their names in the file
 }  # fmt: skip
 
 
+COPIED = 256 << 20  # bytes of a file that is not aligned, whose tensors are copied to be looked at
+
+
 class TensorFile(nn.Module):
     """What a file holds below a dot in its names. It has no forward."""
 
 
 def is_there(paths: Paths, where: str) -> bool:
     """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`)."""
-    path = Path(where).expanduser()
     try:
+        path = Path(where).expanduser()
         return (
             where == "last"
             or (path / MANIFEST).is_file()
             or (path.suffix == SUFFIX and path.is_file())
             or _is_run(paths, where)
         )
-    except OSError:
+    except (OSError, RuntimeError):  # the latter for ~nobody
         return False
 
 
@@ -67,6 +70,18 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
             raise ParameterError(f"{run.id} has no checkpoint that can be read")
         return of_checkpoint(newest), f"{run.id}, {newest.name}"
     raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or .safetensors file")
+
+
+def version(paths: Paths, where: str) -> tuple[object, ...]:
+    """Is the same as long as the same would be opened. Raises RunError."""
+    path = Path(where).expanduser()
+    if where == "last" or _is_run(paths, where):
+        newest = checkpoints.newest(rundir.find(paths, where).checkpoints)
+        if newest is None:
+            return ()
+        path = newest
+    found = (path / MANIFEST if path.is_dir() else path).stat()
+    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def of_checkpoint(checkpoint: Checkpoint) -> TensorFile:
@@ -105,6 +120,8 @@ def of_file(path: Path) -> TensorFile:
         return looking(dtype, start // dtype.itemsize, entry["shape"])
 
     names = [name for name in header if name != "__metadata__"]
+    if len(head) % 8 and size > COPIED:
+        raise ParameterError(f"{safe(path.name, 100)} is not aligned to 8 bytes and too large to be copied for that")
     if unknown := next((name for name in names if header[name]["dtype"] not in DTYPES), ""):
         raise ParameterError(
             f"{safe(unknown, 100)} holds {safe(header[unknown]['dtype'], 20)}, which this torch does not know"

@@ -59,7 +59,7 @@ def batch_of(model: nn.Module, wanted: Input, size: int, paths: Paths, step: int
     return inputs.batch(model, wanted, size, paths, step * size % max(1, inputs.length(paths, wanted.data) - size + 1))
 
 
-def loss_of(outputs: object, batch: Batch, wanted: str) -> tuple[torch.Tensor, str]:
+def loss_of(outputs: object, batch: Batch) -> tuple[torch.Tensor, str]:
     """The mean loss and its name; without targets the mean square of the outputs. Raises ParameterError."""
     if not isinstance(outputs, torch.Tensor) or not outputs.is_floating_point():
         raise ParameterError("the network gives no floating point numbers, so there is no loss to differentiate")
@@ -77,11 +77,11 @@ def loss_of(outputs: object, batch: Batch, wanted: str) -> tuple[torch.Tensor, s
     return goal.loss(outputs, batch.targets), "cross-entropy" if classes else "mean squared error"
 
 
-def _forward(model: nn.Module, twin: nn.Module, batch: Batch, wanted: str) -> tuple[torch.Tensor, str]:
+def _forward(model: nn.Module, twin: nn.Module, batch: Batch) -> tuple[torch.Tensor, str]:
     """Raises ParameterError."""
     try:
         with only_copies(model):
-            return loss_of(twin(batch.inputs), batch, wanted)
+            return loss_of(twin(batch.inputs), batch)
     except ParameterError:
         raise
     except Exception as error:
@@ -97,8 +97,6 @@ def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed:
     """
     if not 0 <= wanted.steps <= MAX_STEPS or not 1 <= wanted.batch_size <= MAX_BATCH:
         raise ParameterError(f"up to {MAX_STEPS:,} steps of up to {MAX_BATCH:,} samples are done on the bench")
-    if wanted.loss not in (CROSS_ENTROPY, MEAN_SQUARED):
-        raise ParameterError(f"there is no loss {safe(wanted.loss, 40)}; there are {CROSS_ENTROPY} and {MEAN_SQUARED}")
     if any(named.lazy for named in tensors(model).values()):
         raise ParameterError("some layers wait for their sizes; give the network an input first (! in area 2)")
     twin = copied(model)
@@ -116,7 +114,7 @@ def train(model: nn.Module, wanted: Train, before: Training, paths: Paths, seed:
             batch = batch_of(model, wanted.input, wanted.batch_size, paths, before.steps + number)
             seed_step(mix(seed, BENCH), before.steps + number, CPU)
             twin.zero_grad(set_to_none=True)
-            loss, goal = _forward(model, twin, batch, wanted.loss)
+            loss, goal = _forward(model, twin, batch)
             if loss.grad_fn is None:
                 raise ParameterError("nothing that learns leads to the loss, so there are no gradients")
             try:
@@ -160,17 +158,18 @@ def _optimizer(wanted: Train, learning: dict[str, nn.Parameter | torch.Tensor], 
         first = error.errors(include_url=False)[0]
         raise ParameterError(f"{first['loc'][0] if first['loc'] else 'optimizer'}: {first['msg']}") from None
     optimizer = optimisers.make(recipe, learning.values(), CPU)  # type: ignore[arg-type]
-    if before.optimizer == _told(wanted) and all(_continues(before.state.get(path), p) for path, p in learning.items()):
-        for path, parameter in learning.items():
-            kept = before.state[path]
-            optimizer.state[parameter] = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in kept.items()}
+    kept = {path: before.state[path] for path in learning if path in before.state}
+    if before.optimizer == _told(wanted) and all(_continues(kept[path], learning[path]) for path in kept):
+        if kept and wanted.optimizer == "sgd":  # its fused step takes all or none; zeros are what none means
+            kept |= {path: {"momentum_buffer": torch.zeros_like(p)} for path, p in learning.items() if path not in kept}
+        for path, values in kept.items():
+            copy = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in values.items()}
+            optimizer.state[learning[path]] = copy
     return optimizer
 
 
-def _continues(kept: dict[str, Any] | None, parameter: torch.Tensor) -> bool:
+def _continues(kept: dict[str, Any], parameter: torch.Tensor) -> bool:
     """Whether an optimiser's state is still that of a parameter; where one is not, all begin anew."""
-    if kept is None:
-        return False
     moments = [v for v in kept.values() if isinstance(v, torch.Tensor) and v.dim() > 0]
     return all(v.shape == parameter.shape and v.dtype == parameter.dtype for v in moments)
 
@@ -185,7 +184,12 @@ def uses(model: nn.Module, wanted: View, paths: Paths, seed: int, step: int) -> 
     found = tensors(twin)
     target = found[path].tensor
     if not target.requires_grad:
-        return Viewed(path=path, show="uses", why="it is frozen, so it has no gradient")
+        why = (
+            "it is frozen, so it has no gradient"
+            if found[path].kind == "parameter"
+            else f"a {found[path].kind} does not learn"
+        )
+        return Viewed(path=path, show="uses", why=why)
     parts: list[tuple[str, int, torch.Tensor]] = []
     hooks = []
     holders = {(id(n.module), n.name): n for n in found.values() if n.tensor is target}
@@ -195,7 +199,7 @@ def uses(model: nn.Module, wanted: View, paths: Paths, seed: int, step: int) -> 
     with same_randomness(), torch.enable_grad():
         for one in (twin, whole):
             seed_step(mix(seed, BENCH), step, CPU)
-            loss, _ = _forward(model, one, batch, CROSS_ENTROPY)
+            loss, _ = _forward(model, one, batch)
             loss.backward()
     for hook in hooks:
         hook.remove()
@@ -264,7 +268,7 @@ def depth(model: nn.Module, batch: Batch, change: Callable[[nn.Module], None]) -
             seed_step(0, 0, CPU)
             for p in twin.parameters():
                 p.requires_grad_(p.is_floating_point())
-            loss, _ = _forward(model, twin, batch, CROSS_ENTROPY)
+            loss, _ = _forward(model, twin, batch)
             if loss.grad_fn is not None:
                 loss.backward()
         for hook in hooks:

@@ -1,6 +1,7 @@
 """All tensors of a network by name, each name once, with what a list of them says before any number is read."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ def tensors(model: nn.Module) -> dict[str, Named]:
     first: dict[int, str] = {}
     known = registered(model)
     children: dict[Place, list[str]] = {}
-    here = spots(model)
+    here = spots(model, sys.maxsize) if isinstance(model, TensorFile) else spots(model)
     for spot in here:
         children[spot.place] = [name for name, child in spot.module._modules.items() if child is not None]
     for spot in here:
@@ -97,17 +98,11 @@ def row(named: Named) -> TensorRow:
     )
 
 
-def one(model: nn.Module, path: str) -> Named:
-    """Raises ParameterError."""
-    found = tensors(model).get(path)
-    if found is None:
-        raise ParameterError(f"the network has no tensor {safe(path, 120)}")
-    return found
-
-
-def sized(model: nn.Module, path: str) -> Named:
+def sized(known: dict[str, Named], path: str) -> Named:
     """A tensor that holds numbers. Raises ParameterError."""
-    named = one(model, path)
+    named = known.get(path)
+    if named is None:
+        raise ParameterError(f"the network has no tensor {safe(path, 120)}")
     if named.lazy:
         raise ParameterError(f"{safe(path, 120)} has no size yet; give the network an input first (! in area 2)")
     return named

@@ -11,11 +11,11 @@ from mlptui.core.parameters.schemes import Theory
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure, pieces
-from mlptui.engine.parameters.tensors import Named, sized
+from mlptui.engine.parameters.tensors import Named, sized, tensors
 
 BINS, FEW_BINS, MOST_BINS = 40, 12, 160
 WINDOW = 4096  # numbers of one view
-LARGEST_MATRIX = 2048  # rows or columns, the smaller of both, up to which singular values are computed while one waits
+LARGEST_WORK = 2e9  # rows x columns x the smaller of both, up to which singular values are computed: about a second
 SINGULAR = 64
 PICTURES, PIXELS = 40, 4096
 
@@ -44,7 +44,7 @@ def numbers(named: Named, update: float | None) -> Numbers:
 
 def view(model: torch.nn.Module, wanted: View) -> Viewed:
     """Everything but "uses", which needs a pass. Raises ParameterError."""
-    named = sized(model, wanted.path)
+    named = sized(tensors(model), wanted.path)
     tensor = named.tensor.detach()
     if wanted.part == "gradient":
         gradient = named.tensor.grad if named.tensor.is_leaf else None
@@ -124,8 +124,10 @@ def _heat(matrix: torch.Tensor, wanted: View) -> dict[str, object]:
     for i in range(rows):
         first, last = (round(j * matrix.shape[0] / rows) for j in (i, i + 1))
         line = _float(matrix[first:last]).mean(0)
-        running = torch.cat([torch.zeros(1, dtype=torch.float64), line.nan_to_num(0.0, 0.0, 0.0).cumsum(0)])
+        bad = ~line.isfinite()
+        running, wrong = (torch.cat([torch.zeros(1), part.cumsum(0)]) for part in (line.masked_fill(bad, 0.0), bad.double()))
         means[i] = (running[edges[1:]] - running[edges[:-1]]) / cut
+        means[i][wrong[edges[1:]] > wrong[edges[:-1]]] = math.nan
     return {"columns": columns, "values": tuple(means.reshape(-1).tolist()), "whole": (rows, columns) == tuple(matrix.shape)}
 
 
@@ -203,8 +205,8 @@ def _spectrum(tensor: torch.Tensor) -> dict[str, object]:
     if tensor.dim() < 2:
         return {"why": "singular values are for matrices"}
     matrix = tensor.reshape(tensor.shape[0], -1)
-    if min(matrix.shape) > LARGEST_MATRIX:
-        return {"why": f"{matrix.shape[0]:,} x {matrix.shape[1]:,} would take too long; up to {LARGEST_MATRIX:,} is done"}
+    if math.prod(matrix.shape) * min(matrix.shape) > LARGEST_WORK:
+        return {"why": f"singular values of {matrix.shape[0]:,} x {matrix.shape[1]:,} numbers would take too long"}
     exact = _float(matrix)
     if not torch.isfinite(exact).all():
         return {"why": "there are nan or infinities in it"}

@@ -139,6 +139,8 @@ def _heat(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
     down = max(1, len(viewed.values) // max(1, viewed.columns))
     scale = max(1, min(4, cells // max(1, viewed.columns), heat_size(cells, rows)[0] // down))
     legend = "blue below 0, orange above" if not (glyphs.ascii or glyphs.colourless) else "the shade is the size"
+    if len(finite) < len(viewed.values):
+        legend += ", red: nan or infinite"
     head: Line = [(f"{what}; {legend}, strongest {number(largest)}", DIM)]
     return [head, *pictures.lines(heat_pixels(viewed.values, viewed.columns, largest, scale, glyphs), glyphs)]
 

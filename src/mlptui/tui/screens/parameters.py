@@ -44,6 +44,7 @@ class ParamsScreen(AreaScreen):
         self.form, self.session, self.entered = form, session, entered
         self.state = ParametersState()
         self._telling = ""  # what is said when the next change is there
+        self._reading = 0  # lists that were asked for and are not there
         self._stale = True  # the list is of another network than the bench's
 
     def body(self) -> Iterable[Widget]:
@@ -112,6 +113,11 @@ class ParamsScreen(AreaScreen):
     def refused(self, answer: Refused) -> None:
         if not self.query(TensorCanvas) or not self._seen:
             return
+        self._tell_refusal(answer)
+        if self._stale and self.session.sheet is not None:  # this change took the place of the list that was asked for
+            self.read()
+
+    def _tell_refusal(self, answer: Refused) -> None:
         self._telling = ""
         self.say("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
         if not answer.cancelled and len(answer.message) > self.app.size.width - 20:  # the last row cuts it
@@ -133,8 +139,10 @@ class ParamsScreen(AreaScreen):
     def read(self) -> None:
         """The list of the network, or of what is looked at instead."""
         source = self.state.source
+        self._reading += 1
 
         def done(answer: Answer) -> None:
+            self._reading -= 1
             if source != self.state.source:
                 return
             if isinstance(answer, Listed):
@@ -148,7 +156,7 @@ class ParamsScreen(AreaScreen):
                 self.tensors.follow()
                 self.look()
             elif isinstance(answer, Refused) and not answer.cancelled:
-                self.refused(answer)
+                self._tell_refusal(answer)
                 if source:
                     self._see("")
 
@@ -207,7 +215,8 @@ class ParamsScreen(AreaScreen):
 
     def _again(self) -> None:
         """A run that goes on has newer checkpoints."""
-        if self.is_current and self.state.source and not self.state.source.endswith(".safetensors"):
+        file = self.state.source.endswith(".safetensors")
+        if self.is_current and self.state.source and not file and not self._reading:
             self.read()
 
     # what a person does
@@ -313,10 +322,12 @@ class ParamsScreen(AreaScreen):
 
     # changes
 
-    def step(self, request: bench.Request) -> None:
+    def step(self, request: bench.Request, told: str = "") -> None:
+        """A change; `told` is said when it is done."""
         if self.state.source:
             self.say("what lies in a file is not changed here; o goes back to the network", bad=True)
         else:
+            self._telling = told
             self.session.step(lambda: request)
 
     def do_open(self) -> None:
@@ -336,7 +347,7 @@ class ParamsScreen(AreaScreen):
 
     def do_freeze(self) -> None:
         chosen = set(self.state.chosen())
-        rows = [row for row in self.state.rows if row.path in chosen]
+        rows = [row for row in (self.state.listed.rows if self.state.listed else ()) if row.path in chosen]
         self._put("freeze" if any(row.trainable for row in rows) else "thaw")
 
     def do_noise(self) -> None:
@@ -435,7 +446,6 @@ class ParamsScreen(AreaScreen):
 
     def _train(self, steps: int) -> None:
         number = self._number
-        data = self.form.data
         self.step(
             Train(
                 input=self.entered(),
@@ -445,8 +455,6 @@ class ParamsScreen(AreaScreen):
                 rate=number("optimizer.lr", 0.1),
                 momentum=number("optimizer.momentum", 0.0),
                 weight_decay=number("optimizer.weight_decay", 0.0),
-                loss=self.form.text("loss"),
-                outputs=data.classes or 1,
             )
         )
 
@@ -461,13 +469,11 @@ class ParamsScreen(AreaScreen):
 
     def do_undo(self) -> None:
         sheet = self.session.sheet
-        self._telling = f"undone: {sheet.undo}" if sheet and sheet.undo else ""
-        self.step(bench.History(by=-1))
+        self.step(bench.History(by=-1), f"undone: {sheet.undo}" if sheet and sheet.undo else "")
 
     def do_redo(self) -> None:
         sheet = self.session.sheet
-        self._telling = f"again: {sheet.redo}" if sheet and sheet.redo else ""
-        self.step(bench.History(by=1))
+        self.step(bench.History(by=1), f"again: {sheet.redo}" if sheet and sheet.redo else "")
 
 
 ACTIONS = {"fill": 1, "add": 1, "scale": 1, "clamp": 2, "noise": 1, "transpose": 0, "copy": 0, "dtype": 0}
@@ -482,7 +488,8 @@ def change(text: str) -> tuple[str, tuple[float, ...], str, str]:
     if action in ("copy", "dtype"):
         return action, (), rest, "" if rest else f"say what: {'copy 2.weight' if action == 'copy' else 'dtype float16'}"
     try:
-        numbers = tuple(math.nan if word == "-" else float(word) for word in rest.replace(",", " ").split())
+        words = rest.replace(",", " ").split()
+        numbers = tuple(math.nan if word == "-" and action == "clamp" else float(word) for word in words)
     except ValueError:
         return action, (), "", f"{action} takes numbers"
     if len(numbers) != ACTIONS[action]:
