@@ -539,6 +539,15 @@ def test_layers_that_were_one_do_not_begin_alike_and_a_layer_is_kept_as_a_whole(
     assert shown.note == "2 tensors kept, 4 drawn anew"
 
 
+def test_keeping_keeps_what_is_frozen_and_types(workbench: Workbench) -> None:
+    workbench.answer(Open(text=MLP))
+    workbench.now.model[1].bias.requires_grad_(False)
+    workbench.now.model[3].double()
+    workbench.answer(Open(text=MLP + "  # the same", keep=True, seed=5))
+    model = workbench.now.model
+    assert not model[1].bias.requires_grad and model[1].weight.requires_grad and model[3].weight.dtype == torch.float64
+
+
 def test_keeping_copies_and_does_not_share(workbench: Workbench) -> None:
     workbench.answer(Open(text=MLP))
     before = snapshot(workbench)

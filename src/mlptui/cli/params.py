@@ -12,6 +12,7 @@ examples:
   mlptui params show w.safetensors 1.weight --npy w.npy    the numbers to a file; --csv as text
   mlptui params init mlp --rule "*.weight: normal(0, 0.01)" --rule "*.bias: zeros" --out w.safetensors
   mlptui params set last "net[1].bias += 1" "net[3].weight.data[0, 0] = 100" --out w.safetensors
+  mlptui params change last "clamp -0.1 0.1" "*.weight" --out w.safetensors
   mlptui params tie "nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))" 2.weight 0.weight --out w.safetensors
   mlptui params diff w.safetensors last                    tensor by tensor
   mlptui train --architecture mlp --weights w.safetensors  begin a run with them
@@ -50,7 +51,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     tie = action("tie", "make parameters one; the first keeps its values; prints the architecture", _tie)
     _source(tie)
     tie.add_argument("path", nargs="+", help="2.weight 0.weight")
-    for one in (init, set_, tie):
+    tie.add_argument("--apart", action="store_true", help="the other way round: give each its own values again")
+    change = action("change", "fill, add, scale, clamp, copy, transpose, noise, dtype, freeze or thaw tensors", _change)
+    _source(change)
+    change.add_argument(
+        "how", help='"fill 0", "clamp -1 1", "clamp - 1", "copy w.safetensors:1.weight", "dtype float64", freeze'
+    )
+    change.add_argument("tensor", nargs="+", help='which: 1.weight, "*.bias", Linear, Linear.weight')
+    for one in (init, set_, tie, change):
         one.add_argument("--out", type=Path, metavar="FILE", help="where the weights go, as safetensors")
     diff = action("diff", "how two sources differ, tensor by tensor", _diff)
     _source(diff)
@@ -133,6 +141,7 @@ def _table(rows: Any, known: dict[str, Any], stats: bool) -> None:
 
 def _show(options: argparse.Namespace) -> int:
     import torch
+    from torch.nn.parameter import is_lazy
 
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
@@ -147,6 +156,8 @@ def _show(options: argparse.Namespace) -> int:
         for line in shown.lines(value, 10_000):
             output.data(line)
         return 0
+    if isinstance(value, torch.Tensor) and is_lazy(value):
+        raise UsageError("this tensor has no size yet, so it has no numbers")
     if not isinstance(value, torch.Tensor):
         if options.json and isinstance(value, bool | int | float | str | None):
             output.as_json({"path": options.path, "value": value})
@@ -212,6 +223,8 @@ def _init(options: argparse.Namespace) -> int:
         ],
         right=(2, 3, 4, 5),
     )
+    if found.count > len(found.tensors):
+        output.narrate(f"and {found.count - len(found.tensors)} more tensors")
     return 0
 
 
@@ -228,6 +241,18 @@ def _set(options: argparse.Namespace) -> int:
     return _finish(options, workbench, f"{len(options.line)} lines done" if len(options.line) > 1 else "done")
 
 
+def _change(options: argparse.Namespace) -> int:
+    from mlptui.core.parameters import changes
+    from mlptui.engine.parameters import initialise, tensors
+
+    workbench = _opened(options.source, options.seed)
+    model = workbench.now.model
+    known = tensors.tensors(model)
+    paths = dict.fromkeys(named.path for which in options.tensor for named in initialise.select(model, which, known))
+    sheet = _done(workbench, changes.read(options.how, tuple(paths)))
+    return _finish(options, workbench, sheet.undo)
+
+
 def _tie(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
@@ -237,7 +262,7 @@ def _tie(options: argparse.Namespace) -> int:
     workbench = _opened(options.source, options.seed)
     if isinstance(workbench.now.model, TensorFile):
         raise UsageError("a file of tensors has no network in which they could be one; name the network")
-    sheet = _done(workbench, Tie(paths=tuple(options.path)))
+    sheet = _done(workbench, Tie(paths=tuple(options.path), apart=options.apart))
     if not options.json:
         output.data(sheet.text.rstrip())
     return _finish(options, workbench, f"{sheet.parameters:,} parameters", sheet.text)

@@ -163,7 +163,7 @@ SET = [
     Key("params.forget", "Z", "ask('forget')", "Zero grad", "forget all gradients"),
     Key("params.undo", "u", "ask('undo')", "Undo", "take the last change back, bit for bit"),
     Key("params.redo", "U,ctrl+r", "ask('redo')", "Redo", "make it again", shown="U"),
-    Key("params.view", "v", "ask('view')", "View", "the next view: values, heat, histogram, spectrum, pictures, uses"),
+    Key("params.view", "v", "ask('view')", "View", "the next of values, heat, histogram, spectrum, pictures, uses, optimizer"),
     Key("params.part", "d", "ask('part')", "Gradient", "see the gradient's numbers instead of the values, and back"),
 ]  # fmt: skip
 PARAMS = [

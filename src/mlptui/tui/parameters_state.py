@@ -11,7 +11,7 @@ from mlptui.core.parameters.messages import Listed, Numbers, TensorRow, Viewed
 
 CHUNK = 64  # tensors whose statistics are asked for at once
 CHUNK_NUMBERS = 4_000_000  # and about how many numbers those hold together
-SHOWS = ("values", "heat", "histogram", "spectrum", "pictures", "uses")
+SHOWS = ("values", "heat", "histogram", "spectrum", "pictures", "uses", "optimizer")
 
 
 @dataclass

@@ -33,7 +33,7 @@ class View(Value):
     kind: Literal["view"] = "view"
     path: str
     part: Literal["values", "gradient"] = "values"
-    show: Literal["values", "heat", "histogram", "spectrum", "pictures", "uses"] = "values"
+    show: Literal["values", "heat", "histogram", "spectrum", "pictures", "uses", "optimizer"] = "values"
     index: tuple[int, ...] = ()
     row: int = 0
     column: int = 0
@@ -186,6 +186,14 @@ class Use(Value):
     norm: float
 
 
+class Moment(Value):
+    """What an optimiser keeps of a tensor between steps, under its name in the state_dict of that: a number or a tensor."""
+
+    name: str
+    value: float | None = None
+    numbers: Numbers | None = None
+
+
 class Viewed(Value):
     """One view of a tensor; which fields are filled goes by `show`. `why` says what cannot be shown.
 
@@ -193,7 +201,7 @@ class Viewed(Value):
     heat: the same, each number the mean of a block. histogram: `bins` from `low` to `high`, `theory` the shares that `drawn`
     predicts. spectrum: `values` are singular values, `rank` their number above torch's tolerance. pictures: `values` are
     `pictures` of `height` x `width` one after the other. uses: `uses`, and `norm` of the whole gradient, `difference` the
-    largest difference between the sum of the parts and the whole.
+    largest difference between the sum of the parts and the whole. optimizer: `drawn` names it, `moments` are what it keeps.
     """
 
     kind: Literal["viewed"] = "viewed"
@@ -214,6 +222,7 @@ class Viewed(Value):
     drawn: str = ""
     rank: int = 0
     pictures: int = 0
+    moments: tuple[Moment, ...] = ()
     uses: tuple[Use, ...] = ()
     norm: float = 0.0
     difference: float = 0.0
@@ -254,16 +263,18 @@ class Depth(Value):
 
 
 class Previewed(Value):
+    """The first of the tensors that would be drawn, and how many that are in all."""
+
     kind: Literal["previewed"] = "previewed"
     tensors: tuple[Drawn, ...] = ()
+    count: int = 0
     depth: tuple[Depth, ...] = ()
     why: str = ""
 
 
 class Exported(Value):
-    """`sha256` of the file."""
+    """`size` of the file in bytes."""
 
     kind: Literal["exported"] = "exported"
     file: str
-    sha256: str
     size: int

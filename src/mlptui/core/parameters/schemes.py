@@ -259,6 +259,13 @@ class Theory:
         """Of all numbers, those from `low` to below `high`."""
         return sum(part[0] * _inside(part, low, high) for part in self.parts)
 
+    def allows(self, low: float, high: float) -> bool:
+        """Whether numbers from `low` to `high` can have been drawn so."""
+        least = min(-math.inf if kind in ("N", "T") else one for _, kind, one, *_ in self.parts)
+        most = max(math.inf if kind in ("N", "T") else two if kind == "U" else one for _, kind, one, two, *_ in self.parts)
+        room = 1e-6 * max(abs(low), abs(high))  # float32 rounds
+        return least - room <= low and high <= most + room
+
 
 def _inside(part: tuple[float, str, float, float, float, float], low: float, high: float) -> float:
     _, kind, one, two, least, most = part

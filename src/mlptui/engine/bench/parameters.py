@@ -1,6 +1,5 @@
 """The bench's answers about parameters, and what it does to them."""
 
-import hashlib
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +12,19 @@ from torch import nn
 from mlptui.core.bench import Answer, Sheet
 from mlptui.core.errors import StorageError
 from mlptui.core.parameters import messages, schemes
-from mlptui.core.parameters.messages import Console, Drawn, Exported, Listed, Measures, Previewed, Put, Said, View, Viewed
+from mlptui.core.parameters.messages import (
+    Console,
+    Drawn,
+    Exported,
+    Listed,
+    Measures,
+    Moment,
+    Previewed,
+    Put,
+    Said,
+    View,
+    Viewed,
+)
 from mlptui.core.text import counted, safe
 from mlptui.engine import weights
 from mlptui.engine.foreign import one_line
@@ -107,7 +118,26 @@ class Parameters:
             tensors.sized(tensors.tensors(self.model), request.path)
             step = self.workbench.now.training.steps  # the batch of which `Train` without an update takes the gradients
             return passes.uses(self.model, request, self.workbench.paths, self.workbench.seed, step)
+        if request.show == "optimizer":
+            return self._kept(request)
         return views.view(self._seen(request.source), request)
+
+    def _kept(self, request: View) -> Viewed:
+        """The optimiser's state of a parameter, as the last steps on the bench left it."""
+        base = Viewed(path=request.path, show="optimizer")
+        if request.source:
+            return base.model_copy(update={"why": "the bench's own steps left nothing of what lies in a file"})
+        named = tensors.sized(tensors.tensors(self.model), request.path)
+        training = self.workbench.now.training
+        kept = training.state.get(named.alias_of or named.path, {})
+        if not kept:
+            steps = f"{counted(training.steps, 'step')} of {training.optimizer}"
+            why = f"{steps} left nothing of this tensor" if training.steps else "no step was done on the bench; n does one"
+            return base.model_copy(update={"why": why})
+        moments = tuple(_moment(name, value) for name, value in kept.items() if value is not None)
+        return base.model_copy(
+            update={"drawn": f"{training.optimizer}, {counted(training.steps, 'step')}", "moments": moments}
+        )
 
     # changing
 
@@ -253,8 +283,9 @@ class Parameters:
     def preview(self, request: messages.Preview) -> Previewed:
         drawn = initialise.draw(self.model, request.rules, request.seed).drawn
         shown_ = tuple(self._previewed(*one) for one in drawn[:PREVIEWED])
+        some = Previewed(tensors=shown_, count=len(drawn))
         if not request.input.shape and not request.input.data:
-            return Previewed(tensors=shown_, why="the depth needs an input; give the network one (i in area 2)")
+            return some.model_copy(update={"why": "the depth needs an input; give the network one (i in area 2)"})
         new = {named.path: data for named, _, data in drawn}
 
         def change(twin: nn.Module) -> None:
@@ -264,9 +295,9 @@ class Parameters:
 
         try:
             batch = passes.batch_of(self.model, request.input, BATCH, self.workbench.paths)
-            return Previewed(tensors=shown_, depth=tuple(passes.depth(self.model, batch, change)))
+            return some.model_copy(update={"depth": tuple(passes.depth(self.model, batch, change))})
         except Exception as error:
-            return Previewed(tensors=shown_, why=str(error))
+            return some.model_copy(update={"why": str(error)})
 
     def _previewed(self, named: Named, scheme: schemes.Scheme, data: torch.Tensor) -> Drawn:
         found = measure(data)
@@ -361,7 +392,13 @@ class Parameters:
         except (OSError, StorageError, ValueError) as error:
             reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
             raise ParameterError(f"{safe(request.file, 200) or 'no file'} cannot be written: {reason}") from None
-        return Exported(file=request.file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        return Exported(file=request.file, size=len(data))
+
+
+def _moment(name: str, value: object) -> Moment:
+    if isinstance(value, torch.Tensor) and value.dim():
+        return Moment(name=safe(name, 60), numbers=views.measured(value))
+    return Moment(name=safe(name, 60), value=float(value))  # type: ignore[arg-type]
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -22,13 +22,19 @@ PICTURES, PIXELS = 40, 4096
 
 def numbers(named: Named, update: float | None) -> Numbers:
     """What a list shows of a tensor."""
-    found = measure(named.tensor)
     gradient = named.tensor.grad if named.tensor.is_leaf else None
+    more = {"gradient": None if gradient is None else measure(gradient).norm, "update": update}
+    return measured(named.tensor, contents.stamp(named.tensor)).model_copy(update=more)
+
+
+def measured(tensor: torch.Tensor, stamp: int = 0) -> Numbers:
+    """Statistics with a small histogram."""
+    found = measure(tensor)
     few: tuple[int, ...] = ()
     if found.low is not None and found.high is not None:
-        few = histogram(named.tensor, found.low, found.high, FEW_BINS)
+        few = histogram(tensor, found.low, found.high, FEW_BINS)
     return Numbers(
-        stamp=contents.stamp(named.tensor),
+        stamp=stamp,
         mean=found.mean,
         deviation=found.deviation,
         low=found.low,
@@ -37,8 +43,6 @@ def numbers(named: Named, update: float | None) -> Numbers:
         zeros=found.zeros,
         bad=found.bad,
         bins=few,
-        gradient=None if gradient is None else measure(gradient).norm,
-        update=update,
     )
 
 
@@ -139,6 +143,8 @@ def _histogram(named: Named, tensor: torch.Tensor, how: str, most: int) -> dict[
         return {"why": "no number in here is finite"}
     low, high = found.low, found.high
     predicted = theory(named, how)
+    if how == "default" and predicted is not None and not predicted.allows(low, high):
+        how, predicted = "", None  # the network draws its layers itself
     if predicted is not None and predicted.deviation and low < high:
         low = min(low, predicted.mean - 3 * predicted.deviation) if _unbounded(predicted) else low
         high = max(high, predicted.mean + 3 * predicted.deviation) if _unbounded(predicted) else high

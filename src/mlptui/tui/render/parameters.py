@@ -87,7 +87,7 @@ COLUMNS = (
     Column("count", "count", 11, True, lambda r, n, g: f"{r.count:,}" if r.shape is not None else "?"),
     Column("bad", "nan inf", 8, True, lambda r, n, g: f"{n.bad:,}" if n and n.bad else ""),
     Column("dtype", "dtype", 8, False, lambda r, n, g: r.dtype),
-    Column("device", "device", 6, False, lambda r, n, g: r.device),
+    Column("device", "device", 7, False, lambda r, n, g: r.device),
     Column("drawn", "drawn", 20, False, lambda r, n, g: r.drawn),
 )
 ORDER = (
@@ -108,7 +108,9 @@ SORTS = (
     "bad",
     "grad",
     "update",
+    "learns",
     "dtype",
+    "device",
     "drawn",
 )
 

@@ -8,7 +8,7 @@ from mlptui.core.text import number
 from mlptui.tui.render import pictures
 from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, CURVE, DIM, GOOD, PLAIN, STRONG, WARN, Glyphs, Line, bar, fit, wrapped
 from mlptui.tui.render.flow import heat_pixels
-from mlptui.tui.render.parameters import shape, share
+from mlptui.tui.render.parameters import bins, shape, share
 
 WIDE = 9  # cells of a number in the grid, gap included
 FACTS = 30
@@ -51,6 +51,8 @@ def draw(
             return _pictures(viewed, cells, rows, glyphs)
         case "uses":
             return _uses(viewed, cells, glyphs)
+        case "optimizer":
+            return _moments(viewed, cells, glyphs)
     return _values(row, known, viewed, cell, cells, rows, focused, gradient)
 
 
@@ -255,13 +257,29 @@ def _uses(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
+def _moments(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:
+    """What the optimiser keeps of the tensor, a line each."""
+    lines: list[Line] = [[(text.cut(f"what the optimiser keeps of it: {viewed.drawn}", cells), DIM)], []]
+    lines.append([(f"{'':<18}{'mean':>9}{'std':>9}{'min':>9}{'max':>9}{'norm':>9}"[:cells], DIM)])
+    for moment in viewed.moments:
+        line = f"{text.cut(moment.name, 17):<18}"
+        if moment.numbers is None:
+            lines.append([(f"{line}{number(moment.value):>9}"[:cells], PLAIN)])
+            continue
+        n = moment.numbers
+        line += "".join(f"{number(v):>9}" for v in (n.mean, n.deviation, n.low, n.high, n.norm))
+        picture = bins(n.bins, glyphs)
+        lines.append([(line[:cells], PLAIN)] + ([("  " + picture, CURVE)] if len(line) + 2 + len(picture) <= cells else []))
+    return lines
+
+
 def preview(found: Previewed, cells: int, glyphs: Glyphs) -> list[tuple[str, str]]:
     """An initialisation before it happens: drawn against theory, then the deviations through the depth, now and then."""
     lines: list[tuple[str, str]] = []
     for one in found.tensors[:4]:
         lines.append((_drawn(one, glyphs), PLAIN))
-    if len(found.tensors) > 4:
-        lines.append((f" and {len(found.tensors) - 4} more tensors", DIM))
+    if found.count > 4:
+        lines.append((f" and {found.count - 4} more tensors", DIM))
     if found.why:
         lines.append((found.why, WARN))
     if found.depth:

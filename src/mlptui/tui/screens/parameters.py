@@ -8,7 +8,7 @@ from textual.widget import Widget
 from mlptui.core import bench
 from mlptui.core.bench import Answer, Refused, Sheet
 from mlptui.core.errors import UsageError
-from mlptui.core.parameters import filters
+from mlptui.core.parameters import changes, filters
 from mlptui.core.parameters.messages import Console, Initialise, List, Listed, Measure, Measures, Put, Rule, Tie, Train, Viewed
 from mlptui.core.wire import Input
 from mlptui.tui import keys
@@ -28,7 +28,6 @@ from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, Tenso
 NOISE = 0.01
 LOOK = "look at a tensor"  # the group of requests of which the newest goes before
 AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
-CHANGES = "fill 0, add 1, scale 0.5, clamp -1 1, copy 2.weight, transpose, noise 0.01, dtype float16"
 
 
 class ParamsScreen(AreaScreen):
@@ -303,7 +302,9 @@ class ParamsScreen(AreaScreen):
                 return
             same = value == self.state.sort
             self.state.descending = (
-                not self.state.descending if same else value not in ("path", "shape", "kind", "dtype", "drawn")
+                not self.state.descending
+                if same
+                else value not in ("path", "shape", "kind", "learns", "dtype", "device", "drawn")
             )
             self.state.sort = value
             self.state.arrange()
@@ -340,10 +341,10 @@ class ParamsScreen(AreaScreen):
             LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source), given
         )
 
-    def _put(self, action: str, numbers: tuple[float, ...] = (), source: str = "") -> None:
+    def _put(self, action: str, numbers: tuple[float, ...] = ()) -> None:
         paths = self.state.chosen()
         if paths:
-            self.step(Put(action=action, paths=paths, numbers=numbers, source=source))
+            self.step(Put(action=action, paths=paths, numbers=numbers))
 
     def do_freeze(self) -> None:
         chosen = set(self.state.chosen())
@@ -363,17 +364,20 @@ class ParamsScreen(AreaScreen):
 
     def do_edit(self) -> None:
         def check(text: str) -> str:
-            return change(text)[3] if text else "say what to do: " + CHANGES
+            try:
+                changes.read(text)
+            except UsageError as error:
+                return str(error)
+            return ""
 
         def given(values: dict[str, str] | None) -> None:
             if values:
-                action, numbers, source, _ = change(values["value"])
-                self._put(action, numbers, source)
+                self.step(changes.read(values["value"], chosen))
 
         chosen = self.state.chosen()
         if chosen:
             what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tensors"
-            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", CHANGES, check), given)
+            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", changes.EXAMPLES, check), given)
 
     def do_cell(self) -> None:
         row = self.state.row
@@ -474,25 +478,3 @@ class ParamsScreen(AreaScreen):
     def do_redo(self) -> None:
         sheet = self.session.sheet
         self.step(bench.History(by=1), f"again: {sheet.redo}" if sheet and sheet.redo else "")
-
-
-ACTIONS = {"fill": 1, "add": 1, "scale": 1, "clamp": 2, "noise": 1, "transpose": 0, "copy": 0, "dtype": 0}
-
-
-def change(text: str) -> tuple[str, tuple[float, ...], str, str]:
-    """(action, numbers, source, why not) of a typed change such as `clamp -1 1`."""
-    action, _, rest = text.strip().partition(" ")
-    action, rest = action.lower(), rest.strip()
-    if action not in ACTIONS:
-        return "", (), "", f"one of {CHANGES}"
-    if action in ("copy", "dtype"):
-        return action, (), rest, "" if rest else f"say what: {'copy 2.weight' if action == 'copy' else 'dtype float16'}"
-    try:
-        words = rest.replace(",", " ").split()
-        numbers = tuple(math.nan if word == "-" and action == "clamp" else float(word) for word in words)
-    except ValueError:
-        return action, (), "", f"{action} takes numbers"
-    if len(numbers) != ACTIONS[action]:
-        wanted = {0: "no number", 1: "one number", 2: "two numbers, - for none"}[ACTIONS[action]]
-        return action, (), "", f"{action} takes {wanted}"
-    return action, numbers, "", ""
