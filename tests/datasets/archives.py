@@ -36,7 +36,7 @@ class TooLong(BaseException):
 
 
 @contextmanager
-def fence(seconds: float = 3, megabytes: int = 256) -> Iterator[None]:
+def fence(seconds: float = 10, megabytes: int = 256) -> Iterator[None]:
     """In here more time ends in TooLong, and more memory than is had now in MemoryError."""
 
     def late(*_: object) -> None:

@@ -7,17 +7,20 @@ import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.printer import to_text
 from mlptui.core.architecture.zoo import ZOO
+from mlptui.core.parameters.messages import Put, Train
 from mlptui.core.wire import Input
 from mlptui.engine.build import build
 from mlptui.engine.parameters import passes
 from mlptui.engine.parameters.tensors import tensors
 from mlptui.engine.seeding import INITIAL, mix, seed_weights
 from mlptui.tui import keys
+from mlptui.tui.messages import StartAsked
 from mlptui.tui.parameters_state import SHOWS
 from mlptui.tui.render import tensor
 from mlptui.tui.screens.console import ConsoleScreen
@@ -861,3 +864,70 @@ async def test_the_bench_is_killed_and_the_values_come_back(make_app) -> None:
         shows(app, built(SQUARE)[0].weight)
         await at(pilot, "4.weight")
         assert state.viewed.values[0] == 100 and "= 2.weight" in line_of(app, "4.weight")
+
+
+async def test_a_run_begins_with_what_is_still_under_way_and_with_the_seed_that_is_shown(make_app, monkeypatch) -> None:
+    app = make_app()
+    begun: list[dict[str, torch.Tensor] | None] = []
+    monkeypatch.setattr(app, "_start", lambda recipe, file: begun.append(load_file(file) if file else None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_params(pilot, D2L)
+        form = app.train_screen.form
+        app.form.set("data.name", "blobs")  # anything that a recipe can be made of
+        form.check()
+        assert form.recipe is not None
+
+        def start() -> None:
+            app.on_start_asked(StartAsked(form.recipe))
+
+        start()
+        await settle(pilot, lambda: len(begun) == 1)
+        assert begun == [None], "drawn from the seed, as the run does itself"
+        # two changes that the bench has not answered yet
+        app.session.step(lambda: Train(input=Input(shape=(4,)), steps=200))
+        app.session.step(lambda: Put(action="fill", paths=("2.bias",), numbers=(42.0,)))
+        start()
+        await settle(pilot, lambda: len(begun) == 2, 60)
+        assert begun[1] is not None and begun[1]["2.bias"].tolist() == [42.0]
+        assert not torch.equal(begun[1]["0.weight"], built(D2L)[0].weight)
+        # another seed: what nobody touched is drawn anew, and shown so
+        await do(pilot, "u", "u")
+        app.form.set("seed", "7")
+        form.check()
+        digest = app.params_screen.state.listed.digest
+        await press(pilot, "4", "3")
+        await settle(pilot, lambda: idle(app) and app.session.sheet.drawn == 7, 60)
+        await settle(pilot, lambda: app.params_screen.state.listed.digest != digest)
+
+
+async def test_keys_behind_one_another_leave_no_old_numbers(make_app) -> None:
+    """Also where the second one is refused while the list for the first one is on its way."""
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_params(pilot, D2L)
+        screen = app.params_screen
+        before = screen.state.listed.digest
+        await do(pilot, "r")
+        assert screen.state.listed.digest != before
+        for _ in range(3):
+            screen.do_undo()
+        await settle(pilot, lambda: idle(app) and not screen._stale and screen.state.listed.digest == before, 60)
+        await settle(pilot, lambda: screen.state.viewed is not None and all(map(screen.state.known, screen.state.rows)))
+
+
+async def test_a_file_that_stays_as_it_is_keeps_its_statistics(make_app, tmp_path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_params(pilot, D2L)
+        screen = app.params_screen
+        save_file(built(D2L).state_dict(), file := tmp_path / "w.safetensors")
+        screen._see(str(file))
+        await settle(pilot, lambda: len(screen.state.rows) == 4 and all(map(screen.state.known, screen.state.rows)), 60)
+        stamps = [row.stamp for row in screen.state.rows]
+        screen.read()
+        await settle(pilot, lambda: idle(app) and not screen._reading)
+        assert [row.stamp for row in screen.state.rows] == stamps and all(map(screen.state.known, screen.state.rows))
+        changed = {name: tensor + 1 for name, tensor in built(D2L).state_dict().items()}
+        save_file(changed, file)
+        screen.read()
+        await settle(pilot, lambda: idle(app) and [row.stamp for row in screen.state.rows] != stamps)
