@@ -131,8 +131,9 @@ class Parameters:
         training = self.workbench.now.training
         kept = training.state.get(named.alias_of or named.path, {})
         if not kept:
-            steps = f"{counted(training.steps, 'step')} of {training.optimizer}"
-            why = f"{steps} left nothing of this tensor" if training.steps else "no step was done on the bench; n does one"
+            steps = f"{counted(training.steps, 'step')} of {training.optimizer} left nothing of this tensor"
+            plain = "; sgd without momentum keeps nothing" if training.optimizer == "sgd" else ""
+            why = steps + plain if training.steps else "no step was done on the bench; n does one"
             return base.model_copy(update={"why": why})
         moments = tuple(_moment(name, value) for name, value in kept.items() if value is not None)
         return base.model_copy(

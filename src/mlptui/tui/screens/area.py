@@ -1,13 +1,19 @@
 """The frame that all areas share."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from mlptui.core import bench
+from mlptui.core.bench import Answer
+from mlptui.tui.desk import host
+from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
+from mlptui.tui.messages import Noticed
+from mlptui.tui.session import Session
 from mlptui.tui.widgets.bars import KeyBar, TopBar, WorkbenchBar
 
 
@@ -43,3 +49,44 @@ class AreaScreen(Screen[None]):
             return
         self.query_one(WorkbenchBar).redraw()
         self.query_one(KeyBar).show_keys(self.panel_keys())
+
+
+class BenchScreen(AreaScreen):
+    """An area about the network on the bench, in two panels that share the room. `PANEL` is there until the viewer ends."""
+
+    PANEL: type[Widget]
+
+    def __init__(self, form: FormState, session: Session) -> None:
+        super().__init__()
+        self.form, self.session = form, session
+
+    def sync(self) -> None:
+        """The form's network on the bench, and what it says here."""
+        raise NotImplementedError
+
+    def share_out(self) -> None:
+        """Give the panels their sizes."""
+        raise NotImplementedError
+
+    def on_screen_resume(self, event: Any) -> None:
+        super().on_screen_resume(event)
+        self.sync()
+
+    def on_resize(self, event: object) -> None:
+        self.share_out()
+
+    def on_descendant_focus(self, event: object) -> None:
+        self.share_out()
+        self.refresh_bars()
+
+    def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
+        """Ask the bench; nobody hears the answer when the viewer has ended."""
+
+        def here(answer: Answer) -> None:
+            if self.query(self.PANEL):
+                done(answer)
+
+        host(self).workbench.ask(request, here, group)
+
+    def say(self, text: str, bad: bool = False) -> None:
+        self.post_message(Noticed(text, bad))

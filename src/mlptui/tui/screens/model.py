@@ -1,7 +1,7 @@
 """Area 2: the network on the bench as a tree, with what can be said of each layer, and the builder's keys."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from textual.containers import Horizontal
@@ -15,10 +15,9 @@ from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import Noticed
 from mlptui.tui.model_state import ModelState, input_of
 from mlptui.tui.render import model
-from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.area import BenchScreen
 from mlptui.tui.screens.builder import Builder
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.network import Asked, PaneCanvas, PlaceChanged, TreeCanvas
@@ -30,8 +29,9 @@ WATCH = 1.0  # seconds between looks at a person's own file
 ASKED = {"in": "in_", "open": "open_other"}  # actions whose names mean something else already
 
 
-class ModelScreen(AreaScreen):
+class ModelScreen(BenchScreen):
     NUMBER, NAME = 2, "Model"
+    PANEL = PaneCanvas
     WORDS = (
         "The network that the next run trains. It lives in a process of its own, the bench; all looking is done on copies.\n"
         "enter opens and closes, or shows a layer's arguments; what you change shows at once, and u takes it back."
@@ -39,8 +39,7 @@ class ModelScreen(AreaScreen):
     CSS = "ModelScreen Horizontal { height: 1fr; }"
 
     def __init__(self, form: FormState, session: Session) -> None:
-        super().__init__()
-        self.form, self.session = form, session
+        super().__init__(form, session)
         self.state = ModelState()
         self.builder = Builder(self)
         self._asked_input: bench.Input | None = None
@@ -74,18 +73,7 @@ class ModelScreen(AreaScreen):
         self.set_interval(WATCH, while_running(self, self._watch))
         self.sync()
 
-    def on_screen_resume(self, event: object) -> None:
-        super().on_screen_resume(event)
-        self.sync()
-
-    def on_resize(self, event: object) -> None:
-        self._share_out()
-
-    def on_descendant_focus(self, event: object) -> None:
-        self._share_out()
-        self.refresh_bars()
-
-    def _share_out(self) -> None:
+    def share_out(self) -> None:
         """Who has the focus has the room, where there is not enough for both."""
         if not self.query(PaneCanvas):
             return
@@ -108,13 +96,6 @@ class ModelScreen(AreaScreen):
     def input(self) -> bench.Input:
         data = self.form.text("data.name")
         return input_of(self.state, self.form.data.shape, data if data in self.form.data_sets else "")
-
-    def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
-        def here(answer: Answer) -> None:
-            if self.query(PaneCanvas):  # none while the viewer ends
-                done(answer)
-
-        host(self).workbench.ask(request, here, group)
 
     def refused(self, answer: Refused) -> None:
         if not self.query(PaneCanvas):
@@ -291,7 +272,7 @@ class ModelScreen(AreaScreen):
 
     def see(self, view: str) -> None:
         self.pane.show_view(view)
-        self._share_out()
+        self.share_out()
         self.look()
 
     def _view(self) -> None:
@@ -336,6 +317,3 @@ class ModelScreen(AreaScreen):
         self.network.follow()
         if self.pane.view != "layer":
             self.see("layer")
-
-    def say(self, text: str, bad: bool = False) -> None:
-        self.post_message(Noticed(text, bad))

@@ -15,10 +15,9 @@ from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import Noticed
 from mlptui.tui.parameters_state import SHOWS, ParametersState
 from mlptui.tui.render.parameters import SORTS
-from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.area import AreaScreen, BenchScreen
 from mlptui.tui.screens.console import ConsoleScreen
 from mlptui.tui.screens.drawing import DrawScreen
 from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
@@ -30,8 +29,9 @@ LOOK = "look at a tensor"  # the group of requests of which the newest goes befo
 AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
 
 
-class ParamsScreen(AreaScreen):
+class ParamsScreen(BenchScreen):
     NUMBER, NAME = 3, "Params"
+    PANEL = TensorCanvas
     WORDS = (
         "Every tensor of the network that the next run trains; what you change here is what the run begins with.\n"
         "enter goes into the numbers, : takes any path in PyTorch's spelling, i draws anew, u takes everything back."
@@ -39,7 +39,7 @@ class ParamsScreen(AreaScreen):
     CSS = "ParamsScreen ListCanvas { height: 45%; }"
 
     def __init__(self, form: FormState, session: Session, entered: Callable[[], Input]) -> None:
-        super().__init__()
+        super().__init__(form, session)
         self.form, self.session, self.entered = form, session, entered
         self.state = ParametersState()
         self._telling = ""  # what is said when the next change is there
@@ -67,23 +67,12 @@ class ParamsScreen(AreaScreen):
         self.set_interval(AGAIN, while_running(self, self._again))
         self.sync()
 
-    def on_screen_resume(self, event: object) -> None:
-        super().on_screen_resume(event)
-        self.sync()
-
     def sync(self) -> None:
         """The form's network on the bench, and its list here."""
         if not self.session.sync() and self.session.sheet is not None and self._stale:
             self.read()
 
-    def on_resize(self, event: object) -> None:
-        self._share_out()
-
-    def on_descendant_focus(self, event: object) -> None:
-        self._share_out()
-        self.refresh_bars()
-
-    def _share_out(self) -> None:
+    def share_out(self) -> None:
         """The list has the rows that it needs, up to about half; who has the focus has more of them."""
         if not self.query(TensorCanvas):
             return
@@ -128,13 +117,6 @@ class ParamsScreen(AreaScreen):
             self.tensors.empty = (f"no network: {answer.message}", "2 opens another one")
             self.tensors.redraw()
 
-    def ask(self, request: bench.Request, done: Callable[[Answer], None], group: str = "") -> None:
-        def here(answer: Answer) -> None:
-            if self.query(TensorCanvas):
-                done(answer)
-
-        host(self).workbench.ask(request, here, group)
-
     def read(self) -> None:
         """The list of the network, or of what is looked at instead."""
         source = self.state.source
@@ -151,7 +133,7 @@ class ParamsScreen(AreaScreen):
                 after = self.state.row
                 if before is None or after is None or (before.path, before.shape) != (after.path, after.shape):
                     self.numbers.reset()
-                self._share_out()
+                self.share_out()
                 self.tensors.follow()
                 self.look()
             elif isinstance(answer, Refused) and not answer.cancelled:
@@ -233,9 +215,6 @@ class ParamsScreen(AreaScreen):
         message.stop()
         getattr(self, f"do_{message.action}")()
 
-    def say(self, text: str, bad: bool = False) -> None:
-        self.post_message(Noticed(text, bad))
-
     def do_into(self) -> None:
         self.numbers.focus()
         self.look()
@@ -278,13 +257,6 @@ class ParamsScreen(AreaScreen):
         self.look()
 
     def do_filter(self) -> None:
-        def check(text: str) -> str:
-            try:
-                filters.read(text)
-            except UsageError as error:
-                return str(error)
-            return ""
-
         def given(values: dict[str, str] | None) -> None:
             if values is not None:
                 self.state.filter = values["value"]
@@ -294,7 +266,9 @@ class ParamsScreen(AreaScreen):
                 self.look()
 
         told = "*.weight, /^0\\./, Linear, buffer, frozen, alias, unsaved, std > 0.1, zeros > 50%; with commas: all of them"
-        self.app.push_screen(LineScreen("show only", "tensors", "*.weight", told, check, self.state.filter), given)
+        self.app.push_screen(
+            LineScreen("show only", "tensors", "*.weight", told, why_not(filters.read), self.state.filter), given
+        )
 
     def do_sort(self) -> None:
         def chosen(value: str | None) -> None:
@@ -363,13 +337,6 @@ class ParamsScreen(AreaScreen):
             self.say("there are no gradients; . makes them")
 
     def do_edit(self) -> None:
-        def check(text: str) -> str:
-            try:
-                changes.read(text)
-            except UsageError as error:
-                return str(error)
-            return ""
-
         def given(values: dict[str, str] | None) -> None:
             if values:
                 self.step(changes.read(values["value"], chosen))
@@ -377,7 +344,7 @@ class ParamsScreen(AreaScreen):
         chosen = self.state.chosen()
         if chosen:
             what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tensors"
-            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", changes.EXAMPLES, check), given)
+            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", changes.EXAMPLES, why_not(changes.read)), given)
 
     def do_cell(self) -> None:
         row = self.state.row
@@ -478,3 +445,16 @@ class ParamsScreen(AreaScreen):
     def do_redo(self) -> None:
         sheet = self.session.sheet
         self.step(bench.History(by=1), f"again: {sheet.redo}" if sheet and sheet.redo else "")
+
+
+def why_not(read: Callable[[str], object]) -> Callable[[str], str]:
+    """What a dialog says of a text: why it cannot be read, or nothing."""
+
+    def check(text: str) -> str:
+        try:
+            read(text)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    return check
