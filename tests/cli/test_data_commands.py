@@ -373,7 +373,7 @@ def test_warnings_are_told(mlptui: Command, table: Path) -> None:
 
 def test_removing_asks_or_wants_yes(mlptui: Command, mine: str, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = mlptui("data", "remove", "mine")
-    assert (said.code, said.out) == (2, "") and "removing mine cannot be undone; say --yes to do it" in said.err
+    assert (said.code, said.out) == (2, "") and "needs --yes where nobody can be asked" in said.err
     place = paths.find().datasets / "mine"
     for answer, code in (("\n", 1), ("n\n", 1), ("maybe\n", 1), ("y\n", 0)):
         assert place.exists()

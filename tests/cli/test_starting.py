@@ -1,5 +1,6 @@
 """What comes before the work: version, help, wrong usage."""
 
+import re
 import subprocess
 import sys
 import time
@@ -57,7 +58,7 @@ def test_the_help_names_every_command_and_the_exit_codes(mlptui: Command) -> Non
     said = mlptui("--help")
 
     assert said.code == 0
-    assert all(f"\n    {name} " in said.out for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\s", said.out, re.M) for name in COMMANDS)
     assert "exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted" in said.out
 
 

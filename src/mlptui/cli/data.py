@@ -348,11 +348,8 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    import sys
 
     from mlptui.cli import output
-    from mlptui.core.errors import UsageError
-    from mlptui.core.text import safe
     from mlptui.datasets import library
     from mlptui.datasets.jobs import Work
     from mlptui.store import rundir
@@ -363,12 +360,8 @@ def _remove(options: argparse.Namespace) -> int:
     if used:
         shown = ", ".join(used[:3]) + (f" and {len(used) - 3} more" if len(used) > 3 else "")
         output.narrate(f"{name} is what these runs were trained on; they cannot be resumed without it: {shown}")
-    if not options.yes:
-        if not sys.stdin.isatty():
-            raise UsageError(f"removing {name} cannot be undone; say --yes to do it")
-        if input(f"delete {safe(name, 80)} from {safe(places.datasets)}? [y/N] ").strip().lower() not in ("y", "yes"):
-            output.narrate("kept")
-            return 1
+    if not output.agreed(f"delete {name} from {places.datasets}?", options.yes):
+        return 1
     with Work(places, name, "remove", keep_failure=False):
         library.remove(places, name)
     if options.json:

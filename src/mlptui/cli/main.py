@@ -17,6 +17,7 @@ COMMANDS = {
     "data": "list and import data sets",
     "model": "show and check networks, print them as PyTorch scripts",
     "params": "list, show, set, draw, tie and compare tensors",
+    "checkpoints": "list, verify, pin, annotate, copy and remove checkpoints",
     "devices": "show the processor and the GPUs",
     "paths": "show where everything lies",
 }

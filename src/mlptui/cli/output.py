@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from mlptui.core.errors import UsageError
 from mlptui.core.text import safe
 from mlptui.store.sealed import finite
 
@@ -29,3 +30,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequen
     for row in texts:
         cells = (cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
         data("  ".join(cells).rstrip())
+
+
+def agreed(question: str, yes: bool) -> bool:
+    """Whether a person says yes, or said so before. Raises UsageError where nobody can be asked."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} this needs --yes where nobody can be asked")
+    print(f"{safe(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    narrate("nothing was removed")
+    return False

@@ -203,21 +203,12 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    import sys
-
     from mlptui.cli import output
-    from mlptui.core.errors import UsageError
-    from mlptui.core.text import safe
     from mlptui.store import paths, rundir
 
     run = _find(options)
-    if not options.yes:
-        if not sys.stdin.isatty():
-            raise UsageError(f"removing {run.id} needs --yes where nobody can be asked")
-        print(f"remove {safe(run.id)} with its checkpoints for good? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            output.narrate("nothing was removed")
-            return 1
+    if not output.agreed(f"remove {run.id} with its checkpoints for good?", options.yes):
+        return 1
     rundir.discard(rundir.remove(paths.find(), run))
     if options.json:
         output.as_json({"removed": run.id})

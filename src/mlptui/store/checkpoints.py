@@ -174,7 +174,7 @@ def load(folder: Path) -> Checkpoint:
 def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:
     """Committed checkpoints by step, and a sentence for each whose manifest is damaged."""
     good, bad = [], []
-    for folder in _committed(parent):
+    for folder in folders(parent):
         try:
             good.append(load(folder))
         except (CheckpointError, StorageError) as error:
@@ -182,7 +182,8 @@ def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:
     return sorted(good, key=lambda c: c.step), bad
 
 
-def _committed(parent: Path) -> list[Path]:
+def folders(parent: Path) -> list[Path]:
+    """Those of committed checkpoints, by step."""
     try:
         return sorted(
             Path(e.path)
@@ -193,10 +194,40 @@ def _committed(parent: Path) -> list[Path]:
         return []
 
 
+@dataclass(frozen=True)
+class About:
+    """What a person says of a checkpoint."""
+
+    pinned: bool = False
+    note: str = ""
+
+
+def about_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.about")
+
+
+def about(folder: Path) -> About:
+    """What cannot be read is taken for a pin, so that nothing is lost by it."""
+    try:
+        found = sealed.read_document(atomic.read_regular(about_file(folder), MANIFEST_LIMIT), "about")
+        return About(found.get("pinned") is True, str(found.get("note", "")))
+    except FileNotFoundError:
+        return About()
+    except (OSError, StorageError):
+        return About(pinned=True)
+
+
+def keep_about(folder: Path, said: About) -> None:
+    """Raises OSError."""
+    if said == About():
+        atomic.unlink_quietly(about_file(folder))
+    else:
+        atomic.replace(about_file(folder), sealed.document({"pinned": said.pinned, "note": said.note}))
+
+
 def newest(parent: Path) -> Path | None:
     """The folder of the newest committed checkpoint, as it is."""
-    folders = _committed(parent)
-    return folders[-1] if folders else None
+    return next(reversed(folders(parent)), None)
 
 
 def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -205,7 +236,7 @@ def newest_verified(parent: Path) -> tuple[Checkpoint | None, list[str]]:
     A sentence begins with the folder's name. Raises StorageError where one cannot be read now or is from a newer version.
     """
     passed: list[str] = []
-    for folder in reversed(_committed(parent)):
+    for folder in reversed(folders(parent)):
         try:
             checkpoint = load(folder)
             for name in checkpoint.manifest["files"]:
@@ -232,7 +263,7 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 
 
 def prune(parent: Path, keep: int) -> list[str]:
-    """Remove all but the first, the best, the newest `keep`, and two that are whole byte for byte and finite.
+    """Remove all but the first, the best, the newest `keep`, two that are whole byte for byte and finite, and those pinned.
 
     Returns the names that went; never raises.
     """
@@ -245,13 +276,14 @@ def prune(parent: Path, keep: int) -> list[str]:
     kept |= {c.name for c in islice(whole, WHOLE_KEPT)}
     gone = []
     for checkpoint in checkpoints:
-        if checkpoint.name not in kept:
+        if checkpoint.name not in kept and not about(checkpoint.folder).pinned:
             away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
             try:
                 os.rename(checkpoint.folder, away)
             except OSError:
                 continue
             atomic.remove_folder_quietly(away)
+            atomic.unlink_quietly(about_file(checkpoint.folder))
             gone.append(checkpoint.name)
     return gone
 

@@ -1,0 +1,209 @@
+"""`mlptui checkpoints`"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  mlptui checkpoints list                     of all runs, newest first; the best of each marked
+  mlptui checkpoints list last                of the newest run
+  mlptui checkpoints show last/best           by its run, and best, last or the step
+  mlptui checkpoints verify                   read every byte of all of them; exit code 1 where one is damaged
+  mlptui checkpoints pin 7f3a/1200            never removed by the run's retention
+  mlptui checkpoints note last/best "before the learning rate fell"
+  mlptui checkpoints copy last/best ~/models  a folder that can be taken elsewhere
+  mlptui params diff RUN RUN2                 compares tensors of two, area 3 of the viewer looks into them
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    from mlptui.cli.actions import actions_of
+
+    action = actions_of(parser)
+    which = "RUN/best, RUN/last, RUN/STEP, or RUN for its newest; RUN is an id, a unique part of it, or last"
+    action("list", "checkpoints, newest first", _list).add_argument("run", nargs="?", help="of this run only")
+    action("show", "one checkpoint: what its manifest says", _show).add_argument("checkpoint", help=which)
+    verify = action("verify", "read every byte and compare with what was written", _verify)
+    verify.add_argument("checkpoint", nargs="*", help="these only; otherwise all")
+    for name, help_ in (("pin", "keep a checkpoint whatever the retention says"), ("unpin", "take a pin away")):
+        action(name, help_, _pin).add_argument("checkpoint", help=which)
+    note = action("note", "say something of a checkpoint", _note)
+    note.add_argument("checkpoint", help=which)
+    note.add_argument("text", help="empty takes the note away")
+    copy = action("copy", "copy a checkpoint out, verified", _copy)
+    copy.add_argument("checkpoint", help=which)
+    copy.add_argument("folder", type=Path, help="where its folder goes")
+    remove = action("remove", "remove a checkpoint of a run that is not training", _remove)
+    remove.add_argument("checkpoint", help=which)
+    remove.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
+
+
+def _find(options: argparse.Namespace) -> Any:
+    from mlptui.store import collection, paths
+
+    return collection.find(paths.find(), options.checkpoint)
+
+
+def _facts(entry: Any, scores: dict[Any, str]) -> dict[str, Any]:
+    """`scores` remembers what the runs are judged by."""
+    from mlptui.core.errors import StorageError
+
+    if entry.run not in scores:
+        try:
+            scores[entry.run] = entry.run.state().score
+        except StorageError:
+            scores[entry.run] = "accuracy"
+    known = entry.checkpoint
+    manifest = known.manifest if known else {}
+    return {
+        "id": entry.id,
+        "run": entry.run.id,
+        "step": entry.step,
+        "epoch": manifest.get("epoch"),
+        "created": manifest.get("created"),
+        "score": scores[entry.run],
+        "valid_accuracy": known.valid_accuracy if known else None,
+        "valid_loss": known.valid_loss if known else None,
+        "size": entry.size,
+        "best": entry.best,
+        "pinned": entry.about.pinned,
+        "note": entry.about.note,
+        "damaged": entry.problem,
+        "folder": str(entry.folder),
+    }
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.store import collection, paths, rundir
+
+    places = paths.find()
+    entries = collection.of_run(rundir.find(places, options.run)) if options.run else collection.everything(places)
+    scores: dict[Any, str] = {}
+    rows = [_facts(entry, scores) for entry in entries]
+    if options.json:
+        output.as_json(rows)
+        return 0
+    if not rows:
+        output.narrate("no checkpoints yet; 'mlptui train' makes them")
+        return 0
+    now = time.time()
+
+    def marks(row: dict[str, Any]) -> str:
+        return "damaged" if row["damaged"] else " ".join(name for name in ("best", "pinned") if row[name])
+
+    output.table(
+        ("checkpoint", "epoch", "valid", "loss", "size", "age", "", "note"),
+        [
+            (
+                r["id"],
+                "-" if r["epoch"] is None else r["epoch"],
+                text.score(r["valid_accuracy"], r["score"]),
+                text.loss(r["valid_loss"]),
+                text.size(r["size"]),
+                text.age(now - r["created"]) if r["created"] else "-",
+                marks(r),
+                r["note"].partition("\n")[0],
+            )
+            for r in rows
+        ],
+        right=(1, 2, 3, 4, 5),
+    )
+    total = sum(row["size"] for row in rows)
+    output.narrate(f"{text.counted(len(rows), 'checkpoint')}, {text.size(total)}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+
+    entry = _find(options)
+    facts = _facts(entry, {})
+    if options.json:
+        output.as_json({**facts, "manifest": dict(entry.checkpoint.manifest) if entry.checkpoint else None})
+        return 0
+    for name, value in facts.items():
+        if value not in (None, "", False):
+            shown = text.size(value) if name == "size" else time.ctime(value) if name == "created" else value
+            output.data(f"{name:<16} {text.safe(shown, 400)}")
+    for name, file in (entry.checkpoint.manifest["files"] if entry.checkpoint else {}).items():
+        output.data(f"{text.safe(name, 40):<24} {text.size(file['size']):>8}  sha256 {text.safe(file['sha256'], 64)}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.store import collection, paths
+
+    places = paths.find()
+    entries = collection.everything(places)
+    chosen = [collection.find(places, name) for name in options.checkpoint] or entries
+    damaged = 0
+    for entry in chosen:
+        problem = collection.verify(entry)
+        damaged += bool(problem)
+        good = collection.newest_good(entries, entry) if problem else None
+        if options.json:
+            output.as_json({"id": entry.id, "damaged": problem, "newest_good": good.id if good else ""})
+        elif problem:
+            instead = f"; the newest good one is {good.id}" if good else "; this run has no good one"
+            output.data(f"{text.safe(entry.id)}  {text.safe(problem)}{instead}")
+    if not options.json:
+        output.narrate(f"{text.counted(len(chosen), 'checkpoint')} read, {damaged} damaged")
+    return 1 if damaged else 0
+
+
+def _pin(options: argparse.Namespace) -> int:
+    return _tell(options, pinned=options.command == "pin")
+
+
+def _note(options: argparse.Namespace) -> int:
+    return _tell(options, note=options.text)
+
+
+def _tell(options: argparse.Namespace, **said: Any) -> int:
+    from mlptui.cli import output
+    from mlptui.store import collection
+
+    entry = _find(options)
+    now = collection.tell(entry, **said)
+    if options.json:
+        output.as_json({"id": entry.id, "pinned": now.pinned, "note": now.note})
+    else:
+        output.narrate(f"{entry.id} is {'pinned' if now.pinned else 'not pinned'}" + (f": {now.note}" if now.note else ""))
+    return 0
+
+
+def _copy(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.store import collection
+
+    entry = _find(options)
+    place = collection.copy_out(entry, options.folder.expanduser())
+    if options.json:
+        output.as_json({"id": entry.id, "copied": str(place)})
+    else:
+        output.narrate(f"{entry.id} is copied to {place}")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.store import collection, paths
+
+    entry = _find(options)
+    if not output.agreed(f"remove {entry.id} for good?", options.yes):
+        return 1
+    places = paths.find()
+    collection.discard(places, collection.remove(places, entry))
+    if options.json:
+        output.as_json({"removed": entry.id})
+    else:
+        output.narrate(f"{entry.id} is removed")
+    return 0

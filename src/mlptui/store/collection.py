@@ -1,0 +1,193 @@
+"""All checkpoints of all runs: found by a name, pinned, annotated, verified, removed and brought back.
+
+What a person says of a checkpoint lies beside its folder, in `step-0000000010.about`: the folder itself never changes after it
+was committed. Pinned ones are not removed by a run's own retention.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlptui.core.errors import CheckpointError, StorageError
+from mlptui.core.text import safe
+from mlptui.store import atomic, checkpoints, lock, rundir
+from mlptui.store.checkpoints import About, Checkpoint
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+
+MAX_NOTE = 2000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A checkpoint of a run. `checkpoint` is None where its manifest is damaged, then `problem` says how.
+
+    `best` is that of its run; `size` counts the bytes that the manifest names.
+    """
+
+    run: Run
+    folder: Path
+    checkpoint: Checkpoint | None
+    about: About
+    best: bool = False
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.run.id}/{self.folder.name}"
+
+    @property
+    def step(self) -> int:
+        return int(self.folder.name.removeprefix("step-"))
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size if self.checkpoint else 0
+
+
+def of_run(run: Run) -> list[Entry]:
+    """Its checkpoints, newest first, also damaged ones."""
+    found: list[tuple[Path, Checkpoint | None, str]] = []
+    for folder in checkpoints.folders(run.checkpoints):
+        try:
+            found.append((folder, checkpoints.load(folder), ""))
+        except (CheckpointError, StorageError) as error:
+            found.append((folder, None, str(error)))
+    best = checkpoints.best([checkpoint for _, checkpoint, _ in found if checkpoint])
+    return [
+        Entry(run, folder, checkpoint, checkpoints.about(folder), checkpoint is not None and checkpoint is best, problem)
+        for folder, checkpoint, problem in reversed(found)
+    ]
+
+
+def everything(paths: Paths) -> list[Entry]:
+    """The checkpoints of all runs, the newest run's first."""
+    return [entry for run in rundir.all_runs(paths) for entry in of_run(run)]
+
+
+def find(paths: Paths, wanted: str) -> Entry:
+    """`RUN/step-10`, `RUN/10`, `RUN/best`, `RUN/last`, or `RUN` for its newest; RUN as for `rundir.find`.
+
+    Raises RunError, CheckpointError.
+    """
+    name, _, which = wanted.partition("/")
+    run = rundir.find(paths, name)
+    entries = of_run(run)
+    if not entries:
+        raise CheckpointError(f"{run.id} has no checkpoints")
+    if which == "best":
+        found = [entry for entry in entries if entry.best]
+        problem = "has no checkpoint with a validation accuracy"
+    elif which in ("", "last"):
+        return entries[0]
+    else:
+        number = which.removeprefix("step-")
+        found = [e for e in entries if number.isascii() and number.isdecimal() and e.step == int(number)]
+        problem = f"has no checkpoint {safe(which, 60)!r}; it has {', '.join(str(e.step) for e in entries[:8])}"
+    if not found:
+        raise CheckpointError(f"{run.id} {problem}")
+    return found[0]
+
+
+def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> About:
+    """Pin or unpin a checkpoint, or say something of it; gives what is known now. Raises CheckpointError."""
+    before = checkpoints.about(entry.folder)
+    now = About(before.pinned if pinned is None else pinned, before.note if note is None else note.strip())
+    if len(now.note) > MAX_NOTE:
+        raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
+    if not entry.folder.is_dir():
+        raise CheckpointError(f"{entry.id} is gone")
+    try:
+        checkpoints.keep_about(entry.folder, now)
+    except OSError as error:
+        raise CheckpointError(f"{entry.id} cannot be written to: {atomic.reason(error)}") from None
+    return now
+
+
+def verify(entry: Entry) -> str:
+    """Read every byte; why it is damaged, "" where it is as it was written.
+
+    Raises StorageError where it cannot be read now.
+    """
+    if entry.checkpoint is None:
+        return entry.problem
+    try:
+        for name in entry.checkpoint.manifest["files"]:
+            entry.checkpoint.read(name)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+def newest_good(entries: list[Entry], than: Entry) -> Entry | None:
+    """The newest whole checkpoint of the same run beside this one."""
+    others = (entry for entry in entries if entry.run == than.run and entry.folder != than.folder)
+    return next((entry for entry in others if not verify(entry)), None)
+
+
+def remove(paths: Paths, entry: Entry) -> Path:
+    """Move a checkpoint to the trash and return where it is now.
+
+    Raises CheckpointError while its run is trained, where it is pinned, or if the disk refuses.
+    """
+    holding = lock.holder(entry.run.lock_file)
+    try:
+        live = entry.run.verdict().status.live
+    except StorageError:
+        live = False
+    if holding is None or holding or live:
+        raise CheckpointError(f"{entry.run.id} is being trained, or may be; stop it before its checkpoints are removed")
+    if checkpoints.about(entry.folder).pinned:
+        raise CheckpointError(f"{entry.id} is pinned; unpin it first")
+    try:
+        atomic.make_folder(paths.trash)
+        place = paths.trash / f"{entry.run.id}@{entry.folder.name}~{secrets.token_hex(3)}"
+        os.rename(entry.folder, place)
+        return place
+    except (OSError, StorageError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"cannot remove {entry.id}: {reason}") from None
+
+
+def restore(paths: Paths, place: Path) -> str:
+    """Undo `remove`; gives the checkpoint's id. Raises RunError, CheckpointError."""
+    run_id, _, name = place.name.rpartition("~")[0].partition("@")
+    folder = rundir.find(paths, run_id).checkpoints / name
+    try:
+        if folder.exists():
+            raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
+        os.rename(place, folder)
+    except OSError as error:
+        raise CheckpointError(f"cannot bring back {run_id}/{name}: {atomic.reason(error)}") from None
+    return f"{run_id}/{name}"
+
+
+def discard(paths: Paths, place: Path) -> None:
+    """Delete for good what `remove` moved away, and what was said of it."""
+    run_id, _, name = place.name.rpartition("~")[0].partition("@")
+    atomic.remove_folder_quietly(place)
+    folder = Run(paths.runs / run_id).checkpoints / name
+    if not folder.exists():
+        atomic.unlink_quietly(checkpoints.about_file(folder))
+
+
+def copy_out(entry: Entry, parent: Path) -> Path:
+    """A copy of the checkpoint's folder in `parent`, whole or not at all; every byte is verified on the way.
+
+    Raises CheckpointError.
+    """
+    if entry.checkpoint is None:
+        raise CheckpointError(entry.problem)
+    final = parent / f"{entry.run.id}-{entry.folder.name}"
+    files = {name: entry.checkpoint.read(name) for name in entry.checkpoint.manifest["files"]}
+    try:
+        files[checkpoints.MANIFEST] = atomic.read_regular(entry.folder / checkpoints.MANIFEST, checkpoints.MANIFEST_LIMIT)
+        atomic.make_folder(parent)
+        atomic.commit_folder(parent, final.name, files)
+    except FileExistsError:
+        raise CheckpointError(f"{final} exists already") from None
+    except (OSError, StorageError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{entry.id} cannot be copied to {parent}: {reason}") from None
+    return final
