@@ -23,7 +23,7 @@ from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
 from mlptui.launch import begin, process, trainer
 from mlptui.launch.bench import folder_of
-from mlptui.store import atomic, choices, rundir
+from mlptui.store import atomic, choices, collection, rundir
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -36,6 +36,7 @@ from mlptui.tui.messages import (
     DataChosen,
     DataUseAsked,
     DeviceChosen,
+    LookedInto,
     NetworkChosen,
     Noticed,
     ResumeAsked,
@@ -48,10 +49,10 @@ from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
+from mlptui.tui.screens.files import FilesScreen
 from mlptui.tui.screens.modal import HelpScreen
 from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.parameters import ParamsScreen
-from mlptui.tui.screens.planned import FilesScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
@@ -86,7 +87,7 @@ class MlptuiApp(KeysInOrder):
         "params": "params",
         "train": "train",
         "runs": "runs",
-        "files": FilesScreen,
+        "files": "files",
         "devices": DevicesScreen,
     }
     DEFAULT_MODE = "train"
@@ -132,6 +133,7 @@ class MlptuiApp(KeysInOrder):
         self.install_screen(self.model_screen, "model")
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
+        self.install_screen(FilesScreen(paths), "files")
         self._notice_timer: Any = None
         self._started_up = False
         self._cpu = cpu.CpuReader()
@@ -158,6 +160,8 @@ class MlptuiApp(KeysInOrder):
             "jobs",
             "network",
             "edit",
+            "files",
+            "verify",
         ):
             self.background[name] = Background(name, loop, wanted)
         if self.is_headless is False:
@@ -329,6 +333,10 @@ class MlptuiApp(KeysInOrder):
         self.action_area("train")
         self.train_screen.watch_run(message.run)
 
+    def on_looked_into(self, message: LookedInto) -> None:
+        self.action_area("params")
+        self.params_screen.look_into(message.folder)
+
     def on_start_asked(self, message: StartAsked) -> None:
         self.session.settled(lambda: self._begin(message.recipe))
 
@@ -463,6 +471,8 @@ class MlptuiApp(KeysInOrder):
         self.workbench.stop()
         for place in self.desk.removed:
             rundir.discard(place)
+        for place in self.desk.removed_checkpoints:
+            collection.discard(self.paths, place)
 
 
 def _be_nice() -> None:

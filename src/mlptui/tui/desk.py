@@ -27,6 +27,7 @@ class Desk:
     notice_bad: bool = False
     load: str = ""
     removed: list[Path] = field(default_factory=list)
+    removed_checkpoints: list[Path] = field(default_factory=list)
     keymap: dict[str, str] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
 

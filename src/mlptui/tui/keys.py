@@ -221,6 +221,19 @@ RUNS = [
     Key("runs.clear", "escape", "clear", "Clear", "clear the filter", shown="esc"),
     *MOVES,
 ]
+FILES = [
+    Key("files.look", "enter", "look", "Look", "its tensors in area 3, to read", footer=True),
+    Key("files.pin", "p", "pin", "Pin", "keep it whatever its run's retention says, or no longer", footer=True),
+    Key("files.note", "e", "note", "Note", "say something of it", footer=True),
+    Key("files.verify", "v", "verify", "Verify", "read every byte of it and compare", footer=True),
+    Key("files.delete", "d", "delete", "Delete", "delete it; asks once, u brings it back until the viewer ends", footer=True),
+    Key("files.verify_all", "V", "verify_all", "Verify all", "every one that is shown; esc stops"),
+    Key("files.copy", "c", "copy", "Copy", "copy its folder out, verified"),
+    Key("files.undo", "u", "undo", "Undo", "bring the last deleted one back"),
+    Key("files.filter", "slash", "filter", "Filter", "show only checkpoints that match"),
+    Key("files.clear", "escape", "clear", "Clear", "stop verifying, then clear the filter", shown="esc"),
+    *MOVES,
+]
 DEVICES = [
     Key("devices.choose", "enter", "choose", "Use", "use this device for the next run; again: auto", footer=True),
     *MOVES[:2],
@@ -230,6 +243,7 @@ TABLE: dict[str, list[Key]] = {
     "Train, the form": FORM,
     "Train, a run": LIVE,
     "Runs": RUNS,
+    "Files": FILES,
     "Devices": DEVICES,
     "Data, the list": DATA,
     "Data, a set": LOOK,

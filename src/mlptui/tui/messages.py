@@ -23,6 +23,13 @@ class ResumeAsked(Message):
 
 
 @dataclass
+class LookedInto(Message):
+    """A person wants to see the tensors of a checkpoint's folder."""
+
+    folder: str
+
+
+@dataclass
 class RunChosen(Message):
     """A person wants to watch this run."""
 

@@ -31,7 +31,11 @@ COPIED = 256 << 20  # bytes of a file that is not aligned, whose tensors are cop
 
 
 class TensorFile(nn.Module):
-    """What a file holds below a dot in its names. It has no forward."""
+    """What a file holds below a dot in its names. It has no forward. `about` is what the file says of itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about: dict[str, str] = {}
 
 
 def is_there(paths: Paths, where: str) -> bool:
@@ -60,7 +64,7 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
     path = Path(where).expanduser()
     if (path / MANIFEST).is_file():
         checkpoint = checkpoints.load(path)
-        return of_checkpoint(checkpoint), checkpoint.name
+        return of_checkpoint(checkpoint), ", ".join(filter(None, (str(checkpoint.manifest.get("run", "")), checkpoint.name)))
     if path.suffix == SUFFIX:
         return of_file(path), path.name
     if where == "last" or _is_run(paths, where):
@@ -90,7 +94,7 @@ def of_checkpoint(checkpoint: Checkpoint) -> TensorFile:
     given = safetensors.torch.load(data)
     about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
     aliases = {name: kept for name, kept in about.items() if kept in given and name not in given}
-    return _folder([*given, *aliases], lambda name: given[aliases.get(name, name)], aliases)
+    return _folder([*given, *aliases], lambda name: given[aliases.get(name, name)], aliases, about)
 
 
 def of_file(path: Path) -> TensorFile:
@@ -126,11 +130,14 @@ def of_file(path: Path) -> TensorFile:
         raise ParameterError(
             f"{safe(unknown, 100)} holds {safe(header[unknown]['dtype'], 20)}, which this torch does not know"
         )
-    return _folder(names, tensor, {})
+    return _folder(names, tensor, {}, header.get("__metadata__") or {})
 
 
-def _folder(names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str]) -> TensorFile:
+def _folder(
+    names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str], about: dict[str, str]
+) -> TensorFile:
     root = TensorFile()
+    root.about = about
     made: dict[str, nn.Parameter] = {}
     for name in sorted(names, key=_natural):
         *inside, last = name.split(".")

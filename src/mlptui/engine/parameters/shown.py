@@ -9,6 +9,7 @@ from torch.nn.parameter import is_lazy
 from mlptui.core.text import safe
 
 LINES, WIDTH = 60, 200
+FEW = 4  # numbers of a tensor among other things that are written out
 
 
 def lines(value: object, most: int = LINES) -> tuple[str, ...]:
@@ -39,6 +40,8 @@ def _short(item: object) -> str:
     if isinstance(item, torch.Tensor):
         if is_lazy(item):
             return f"no size yet, {str(item.dtype).removeprefix('torch.')}"
+        if item.numel() <= FEW and item.dim() < 2 and not item.is_meta:
+            return str(torch.Tensor.__repr__(item.detach().cpu()))  # type: ignore[no-untyped-call]
         return f"{list(item.shape)}, {str(item.dtype).removeprefix('torch.')}"
     if isinstance(item, nn.Module):
         return _module(item).splitlines()[0]

@@ -1,26 +1,7 @@
-"""Pages of words: help, questions, and areas that are still to come."""
-
-from dataclasses import dataclass
+"""Pages of words: help and questions."""
 
 from mlptui.core.text import cut
 from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel, wrapped
-
-
-@dataclass(frozen=True)
-class Page:
-    """A designed page: what will be here, and what can be done now, as (command, what it does)."""
-
-    title: str
-    will: tuple[str, ...]
-    now: tuple[tuple[str, str], ...]
-
-
-def draw(page: Page, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
-    body: list[Line] = [[], [("This area is not built yet. It will let you", STRONG)], []]
-    body += [[("  - ", DIM), (line, PLAIN)] for line in page.will]
-    body += [[], [("What works now, from the command line", STRONG)], []]
-    body += [[("  ", PLAIN), (f"{command:<46}", ACCENT), (what, DIM)] for command, what in page.now]
-    return panel(page.title, [("not built yet", DIM)], body, (cells, rows), glyphs, True)
 
 
 def help_page(

@@ -40,7 +40,7 @@ def shape(row: TensorRow) -> str:
 def kind(row: TensorRow) -> str:
     if row.alias_of:
         return "alias"
-    return {"parameter": "param", "plain tensor": "plain"}.get(row.tensor, "buffer")
+    return {"parameter": "param", "plain tensor": "plain", "tensor": "tensor"}.get(row.tensor, "buffer")
 
 
 def bins(counts: tuple[int, ...], glyphs: Glyphs) -> str:

@@ -65,6 +65,8 @@ class ParamsScreen(BenchScreen):
         super().on_mount()
         self.tensors.focus()
         self.set_interval(AGAIN, while_running(self, self._again))
+        if self.state.source:  # another area asked for it
+            self.read()
         self.sync()
 
     def sync(self) -> None:
@@ -185,6 +187,13 @@ class ParamsScreen(BenchScreen):
                 self.measure()
 
         self.ask(Measure(paths=wanted, source=self.state.source), done, LOOK)
+
+    def look_into(self, source: str) -> None:
+        """As `o` with this text; when the area is there."""
+        if self.query(TensorCanvas):
+            self._see(source)
+        else:
+            self.state.leave(source)
 
     def _see(self, source: str) -> None:
         """The tensors of something else: "" is the network."""

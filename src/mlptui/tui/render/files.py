@@ -1,0 +1,176 @@
+"""The checkpoints of all runs: values to lines."""
+
+from dataclasses import dataclass
+
+from mlptui.core import text
+from mlptui.tui.render.cells import (
+    ACCENT,
+    BAD,
+    CURSOR,
+    DIM,
+    GOOD,
+    PLAIN,
+    STRONG,
+    WARN,
+    Glyphs,
+    Line,
+    columns,
+    panel,
+    rule,
+    wrapped,
+)
+
+NAMES = ["", "run", "step", "epoch", "valid", "loss", "size", "age", "note"]
+RIGHT = {2, 3, 4, 5, 6, 7}
+FIXED = [6, 0, 9, 5, 6, 6, 8, 6, 0]
+FACTS = 7  # lines below the list
+LEAST = 12  # rows of a panel from which on they have room
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """One checkpoint; None is "not known". `verified` is "" where nobody looked, else "whole" or why not."""
+
+    id: str
+    run: str
+    step: int
+    epoch: int | None = None
+    valid: float | None = None
+    loss: float | None = None
+    score: str = "accuracy"
+    size: int = 0
+    created: float = 0.0
+    best: bool = False
+    pinned: bool = False
+    note: str = ""
+    problem: str = ""
+    why: str = ""
+    architecture: str = ""
+    files: tuple[tuple[str, int, str], ...] = ()
+    folder: str = ""
+    verified: str = ""
+
+    @property
+    def damaged(self) -> str:
+        return self.problem or (self.verified if self.verified != "whole" else "")
+
+
+@dataclass(frozen=True)
+class FileList:
+    """What the view shows: rows from `first` on, the one under the cursor, the filter, and how many are to be verified."""
+
+    rows: list[CheckpointRow]
+    cursor: int = 0
+    first: int = 0
+    now: float = 0.0
+    filter: str = ""
+    total: int = 0
+    loaded: bool = True
+    verifying: int = 0
+
+
+def list_rows(rows: int) -> int:
+    """Lines of the list in a panel of so many rows."""
+    return max(1, rows - 3 - (FACTS + 1 if rows >= LEAST + FACTS else 0))
+
+
+def marks(row: CheckpointRow, glyphs: Glyphs) -> tuple[str, str]:
+    """What stands before a row, and its role."""
+    if row.damaged:
+        return "bad", BAD
+    seen = ("v" if glyphs.ascii else "✓") if row.verified else " "
+    return f"{seen} {'best' if row.best else ''}", GOOD if row.best or row.verified else PLAIN
+
+
+def widths(cells: int) -> list[int]:
+    room = cells - sum(FIXED) - (len(FIXED) - 1)
+    wide = [*FIXED]
+    wide[1] = max(8, min(34, room * 2 // 3))
+    wide[8] = max(0, room - wide[1])
+    return wide
+
+
+def cells_of(row: CheckpointRow, now: float, glyphs: Glyphs) -> list[str]:
+    pin = ("pin " if glyphs.ascii else "⚑ ") if row.pinned else ""
+    return [
+        marks(row, glyphs)[0],
+        text.safe(row.run, 200),
+        f"{row.step:,}",
+        "-" if row.epoch is None else f"{row.epoch}",
+        text.score(row.valid, row.score),
+        text.loss(row.loss),
+        text.size(row.size) if row.size else "-",
+        text.age(now - row.created) if row.created else "-",
+        pin + text.safe(row.note.partition("\n")[0], 200),
+    ]
+
+
+def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
+    wide = widths(cells - 4)
+    fact: Line = [(f"{len(view.rows):,} of {view.total:,}" if view.filter else f"{view.total:,}", DIM)]
+    fact.append((f" · {text.size(sum(row.size for row in view.rows))}", DIM))
+    if view.verifying:
+        fact.append((f" · {view.verifying:,} to verify, esc stops", ACCENT))
+    title = f"checkpoints · filter: {view.filter}" if view.filter else "checkpoints"
+    body: list[Line] = [[(columns(NAMES, wide, RIGHT, " "), DIM)]]
+    visible = list_rows(rows)
+    if not view.rows:
+        body += _empty(view)
+    for i, row in enumerate(view.rows[view.first : view.first + visible], view.first):
+        written = columns(cells_of(row, view.now, glyphs), wide, RIGHT, " ")
+        if i == view.cursor:
+            body.append([(written, CURSOR)])
+        else:
+            body.append([(written[: wide[0]], marks(row, glyphs)[1]), (written[wide[0] :], PLAIN)])
+    chosen = view.rows[view.cursor] if view.cursor < len(view.rows) else None
+    if chosen and rows >= LEAST + FACTS:
+        body = body[: visible + 1] + [[]] * (visible + 1 - len(body))
+        body += [rule(f"{chosen.run} · step {chosen.step:,}"), *facts(chosen, cells - 4)]
+    return panel(title, fact, body, (cells, rows), glyphs, focused)
+
+
+def facts(row: CheckpointRow, cells: int) -> list[Line]:
+    """All that is known of one, in at most FACTS lines."""
+    lines: list[Line] = []
+    if row.damaged:
+        lines += [[(line, BAD)] for line in wrapped(row.damaged, cells)[:2]]
+    if row.note:
+        lines += [[(line, STRONG)] for line in wrapped(row.note.replace("\n", " "), cells)[:2]]
+    said = [word for word, holds in (("best of its run", row.best), ("pinned: retention passes it by", row.pinned)) if holds]
+    if row.verified == "whole":
+        said.append("every byte as it was written")
+    if said:
+        lines.append([(", ".join(said), WARN if row.pinned and not row.best else GOOD)])
+    lines.append([("network  ", DIM), (text.cut(text.safe(row.architecture or "-", 500), cells - 9), PLAIN)])
+    if row.why:
+        lines.append([("saved    ", DIM), (text.safe(row.why, 100), PLAIN)])
+    if row.files:
+        named = ", ".join(f"{text.safe(name, 40)} {text.size(size)}" for name, size, _ in row.files)
+        lines.append([("files    ", DIM), (text.cut(named, cells - 9), PLAIN)])
+        lines.append([("sha256   ", DIM), (text.cut(row.files[0][2], cells - 9), DIM)])
+    lines.append([("folder   ", DIM), (_end(text.safe(row.folder, 500), cells - 9), PLAIN)])
+    return lines[:FACTS]
+
+
+def _end(path: str, cells: int) -> str:
+    """Of a path that is too long the end says more."""
+    return path if len(path) <= cells else f"…{path[len(path) - cells + 1 :]}"
+
+
+def _empty(view: FileList) -> list[Line]:
+    if not view.loaded:
+        return [[], [("reading the checkpoints ...", DIM)]]
+    if view.filter:
+        return [[], [(f"no checkpoint matches {view.filter!r}; escape clears the filter", PLAIN)]]
+    return [
+        [],
+        [("no checkpoints yet", PLAIN)],
+        [],
+        [("A run saves one at its beginning and after each epoch: 4 opens the training form.", DIM)],
+    ]
+
+
+def text_of(row: CheckpointRow) -> str:
+    """What the filter looks at."""
+    words = ("best" if row.best else "", "pinned" if row.pinned else "", "damaged" if row.damaged else "")
+    return " ".join((row.id, row.architecture, row.note, *words)).lower()

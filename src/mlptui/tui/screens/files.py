@@ -1,0 +1,349 @@
+"""Area 6: the checkpoints of all runs."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textual.widget import Widget
+
+from mlptui.core.errors import MlptuiError, StorageError
+from mlptui.store import collection, rundir
+from mlptui.store.collection import Entry
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.tui import keys
+from mlptui.tui.desk import host, while_running
+from mlptui.tui.keys import Key
+from mlptui.tui.messages import LookedInto, Noticed
+from mlptui.tui.render import files
+from mlptui.tui.render.cells import Line
+from mlptui.tui.render.files import CheckpointRow
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.modal import Question
+from mlptui.tui.screens.network import LineScreen
+from mlptui.tui.widgets.cursor import CursorCanvas
+
+INTERVAL = 2.0
+
+
+class CheckpointReader:
+    """Reads all checkpoints; those of a run whose folder of checkpoints is as it was are not read again."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._known: dict[str, tuple[tuple[int, int], list[CheckpointRow]]] = {}
+
+    def read(self) -> list[CheckpointRow]:
+        known: dict[str, tuple[tuple[int, int], list[CheckpointRow]]] = {}
+        for run in rundir.all_runs(self._paths):
+            mark = _mark(run.checkpoints)
+            before = self._known.get(run.id)
+            known[run.id] = before if before and before[0] == mark else (mark, rows_of(run))
+        self._known = known
+        return [row for _, rows in known.values() for row in rows]
+
+
+def _mark(folder: Path) -> tuple[int, int]:
+    """Changes with every checkpoint that comes or goes, and with what is said of one."""
+    try:
+        facts = os.stat(folder)
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def rows_of(run: Run) -> list[CheckpointRow]:
+    """The checkpoints of one run as the list shows them."""
+    try:
+        state = run.state()
+        name, score = state.name, state.score
+    except StorageError:
+        name, score = "", "accuracy"
+    short = f"{name}-{run.id.rpartition('-')[2]}" if name else run.id
+    return [_row(entry, short, score) for entry in collection.of_run(run)]
+
+
+def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
+    known = entry.checkpoint
+    manifest: dict[str, Any] = dict(known.manifest) if known else {}
+    written = {name: (file.get("size"), file.get("sha256")) for name, file in manifest.get("files", {}).items()}
+    created, epoch = manifest.get("created"), manifest.get("epoch")
+    return CheckpointRow(
+        id=entry.id,
+        run=run,
+        step=entry.step,
+        epoch=epoch if isinstance(epoch, int) else None,
+        valid=known.valid_accuracy if known else None,
+        loss=known.valid_loss if known else None,
+        score=score,
+        size=entry.size,
+        created=float(created) if isinstance(created, int | float) else 0.0,
+        best=entry.best,
+        pinned=entry.about.pinned,
+        note=entry.about.note,
+        problem=entry.problem,
+        why=str(manifest.get("why", "")),
+        architecture=str(manifest.get("architecture", "")),
+        files=tuple((name, int(size or 0), str(sha)) for name, (size, sha) in written.items()),
+        folder=str(entry.folder),
+    )
+
+
+class FilesCanvas(CursorCanvas):
+    BINDINGS = keys.bindings(keys.FILES)
+    DEFAULT_CSS = "FilesCanvas { height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="files")
+        self.all: list[CheckpointRow] = []
+        self.rows: list[CheckpointRow] = []
+        self.loaded = False
+        self.filter = ""
+        self.verified: dict[tuple[str, float], str] = {}  # by id and when it was made: "whole", or why it is not
+        self._to_verify: deque[CheckpointRow] = deque()
+        self._verifies = False
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def visible_rows(self) -> int:
+        return files.list_rows(self.size.height)
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        waiting = len(self._to_verify) + self._verifies
+        view = files.FileList(
+            self.rows, self.cursor, self.first, time.time(), self.filter, len(self.all), self.loaded, waiting
+        )
+        return files.draw(view, width, height, self.glyphs, self.has_focus)
+
+    def show_rows(self, rows: list[CheckpointRow]) -> None:
+        """New rows; the cursor stays on its checkpoint."""
+        before = self.chosen.id if self.chosen else None
+        self.all = [replace(row, verified=self.verified.get((row.id, row.created), "")) for row in rows]
+        self.loaded = True
+        wanted = self.filter.lower().split()
+        self.rows = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
+        self.place_cursor(next((i for i, row in enumerate(self.rows) if row.id == before), self.cursor))
+
+    @property
+    def chosen(self) -> CheckpointRow | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    # keys
+
+    def action_look(self) -> None:
+        if self.chosen:
+            self.post_message(LookedInto(self.chosen.folder))
+
+    def action_pin(self) -> None:
+        if row := self.chosen:
+            self._tell(
+                row,
+                f"{row.run}, step {row.step:,}: {'not pinned any more' if row.pinned else 'pinned'}",
+                pinned=not row.pinned,
+            )
+
+    def action_note(self) -> None:
+        if not (row := self.chosen):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self._tell(row, "noted" if values["value"] else "the note is gone", note=values["value"])
+
+        told = "stands in this list and beside the checkpoint's folder; empty takes it away"
+        title = f"a note on step {row.step:,} of {row.run}"
+        self.app.push_screen(LineScreen(title, "note", "what you want to remember of it", told, lambda _: "", row.note), given)
+
+    def _tell(self, row: CheckpointRow, said: str, **changes: Any) -> None:
+        def then(_: object) -> None:
+            self.post_message(Noticed(said))
+            self._reload()
+
+        self._do(lambda: collection.tell(collection.find(self._paths, row.id), **changes), then)
+
+    def action_filter(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self.filter = values["value"]
+                self.show_rows(self.all)
+
+        told = "parts of a run's name, a network, a note; best, pinned, damaged; several words: all of them"
+        self.app.push_screen(LineScreen("show only", "checkpoints", "best", told, lambda _: "", self.filter), given)
+
+    def action_clear(self) -> None:
+        if self._to_verify:
+            self._to_verify.clear()
+            self.post_message(Noticed("verifying ends with the one under way"))
+            self.redraw()
+            return
+        self.filter = ""
+        self.show_rows(self.all)
+
+    def action_copy(self) -> None:
+        if not (row := self.chosen):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values and values["value"]:
+                where = Path(values["value"]).expanduser()
+                self._do(
+                    lambda: collection.copy_out(collection.find(self._paths, row.id), where),
+                    lambda place: self.post_message(Noticed(f"copied to {place}")),
+                )
+
+        title = f"copy step {row.step:,} of {row.run}"
+        told = "a folder; the copy is verified, and looked into with o in area 3"
+        self.app.push_screen(LineScreen(title, "to", "~/models", told, lambda _: ""), given)
+
+    def action_verify(self) -> None:
+        if self.chosen:
+            self._verify([self.chosen])
+
+    def action_verify_all(self) -> None:
+        self._verify(self.rows)
+
+    def _verify(self, rows: list[CheckpointRow]) -> None:
+        waiting = {row.id for row in self._to_verify}
+        self._to_verify.extend(row for row in rows if row.id not in waiting)
+        self._verify_next()
+
+    def _verify_next(self) -> None:
+        """One after the other, so that esc ends it soon."""
+        if self._verifies or not self._to_verify:
+            return
+        row = self._to_verify.popleft()
+
+        def look() -> tuple[str, str]:
+            entry = collection.find(self._paths, row.id)
+            problem = collection.verify(entry)
+            good = collection.newest_good(collection.of_run(entry.run), entry) if problem else None
+            return problem, good.id if good else ""
+
+        def done(found: tuple[str, str] | None, error: Exception | None) -> None:
+            self._verifies = False
+            if error or found is None:
+                self.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
+            else:
+                problem, good = found
+                self.verified[row.id, row.created] = problem or "whole"
+                if problem:
+                    instead = f"; the newest good one of this run is {good.rpartition('/')[2]}" if good else ""
+                    self.post_message(Noticed(problem + instead, bad=True))
+                elif not self._to_verify:
+                    self.post_message(Noticed(f"{row.run}, step {row.step:,}: every byte as it was written"))
+            self.show_rows(self.all)
+            self._verify_next()
+
+        self._verifies = host(self).background["verify"].submit(look, done)
+        self.redraw()
+
+    def action_delete(self) -> None:
+        if not (row := self.chosen):
+            return
+        if row.pinned:
+            self.post_message(Noticed("it is pinned; p takes the pin away first", bad=True))
+            return
+
+        def removed(place: Path) -> None:
+            host(self).desk.removed_checkpoints.append(place)
+            self.post_message(Noticed(f"step {row.step:,} of {row.run} is deleted; u brings it back"))
+            self._reload()
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(lambda: collection.remove(self._paths, collection.find(self._paths, row.id)), removed)
+
+        best = "It is the best of its run. " if row.best else ""
+        text = f"step {row.step:,} of {row.run}\n{best}u brings it back until the viewer ends."
+        self.app.push_screen(Question("delete this checkpoint?", text, "delete it", "keep it"), answered)
+
+    def action_undo(self) -> None:
+        removed = host(self).desk.removed_checkpoints
+        if not removed:
+            self.post_message(Noticed("nothing to bring back"))
+            return
+        place = removed[-1]
+
+        def restored(name: str) -> None:
+            removed.remove(place)
+            self.post_message(Noticed(f"{name} is back"))
+            self._reload()
+
+        self._do(lambda: collection.restore(self._paths, place), restored)
+
+    # what they share
+
+    @property
+    def _paths(self) -> Paths:
+        return host(self).paths
+
+    def _reload(self) -> None:
+        screen = self.screen
+        if isinstance(screen, FilesScreen):
+            screen.reload()
+
+    def _do(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        def done(result: Any, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
+            else:
+                then(result)
+
+        if not host(self).background["commands"].submit(work, done):
+            self.post_message(Noticed("the work before is not done yet", bad=True))
+
+
+class FilesScreen(AreaScreen):
+    NUMBER, NAME = 6, "Files"
+    WORDS = (
+        "All checkpoints of all runs, the newest run first. enter looks into one in area 3; a pinned one is never removed by\n"
+        "its run; v reads every byte and compares it with what was written."
+    )
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__()
+        self._reader = CheckpointReader(paths)
+        self._again = False
+
+    def body(self) -> Iterable[Widget]:
+        yield FilesCanvas()
+
+    @property
+    def canvas(self) -> FilesCanvas:
+        return self.query_one(FilesCanvas)
+
+    def panel_keys(self) -> list[Key]:
+        return keys.FILES
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.canvas.focus()
+        self.reload()
+        self.set_interval(INTERVAL, while_running(self, self._tick))
+
+    def on_screen_resume(self, event: object) -> None:
+        super().on_screen_resume(event)
+        self.reload()
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.reload()
+
+    def reload(self) -> None:
+        """Read what is there; asked for while that is under way, once more after it."""
+
+        def done(rows: list[CheckpointRow] | None, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(f"the checkpoints cannot be read: {error}", bad=True))
+            elif rows is not None and self.query(FilesCanvas):
+                self.canvas.show_rows(rows)
+            if self._again:
+                self._again = False
+                self.reload()
+
+        self._again = not host(self).background["files"].submit(self._reader.read, done) or self._again

@@ -1,0 +1,203 @@
+"""Area 6: the checkpoints of real runs, by keys; and as lines at any size."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlptui.core.recipe import Recipe
+from mlptui.core.status import Status
+from mlptui.core.text import safe
+from mlptui.engine import codec
+from mlptui.store import checkpoints, collection, rundir
+from mlptui.store import state as states
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.tui.render import files
+from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.render.files import CheckpointRow, FileList, draw
+from mlptui.tui.screens.files import FilesCanvas
+
+from .conftest import screen_text, settle
+from .test_render import HOSTILE, exact
+
+NET = "nn.Sequential(nn.Linear(3, 2))"
+SIZES = [(80, 24), (120, 40)]
+GLYPHS = [Glyphs(), Glyphs(ascii=True), Glyphs(colourless=True)]
+
+
+def tensors_of(step: int) -> bytes:
+    import safetensors.torch
+    import torch
+
+    return safetensors.torch.save({"0.weight": torch.full((2, 3), float(step)), "0.bias": torch.zeros(2)})
+
+
+@pytest.fixture
+def trained(paths: Paths) -> Callable[..., Run]:
+    """A run that has ended, with checkpoints of these validation accuracies by step."""
+
+    def make(name: str, accuracies: dict[int, float]) -> Run:
+        run = rundir.create(paths, Recipe(), name, "mlp")
+        facts = {
+            "run": run.id,
+            "created": time.time() - 60,
+            "architecture": "nn.Sequential(nn.Linear(3, 2))",
+            "why": "end of epoch",
+        }
+        for step, accuracy in accuracies.items():
+            data = tensors_of(step)
+            measured = {"metrics": {"valid_accuracy": accuracy, "valid_loss": 1 - accuracy}, "epoch": step // 10}
+            checkpoints.commit(run.checkpoints, step, {codec.MODEL: data, codec.TRAINING: data}, facts | measured)
+        states.write(run.state_file, run.state().but(status=Status.FINISHED, pid=1))
+        return run
+
+    return make
+
+
+@pytest.fixture
+def canvas(make_app) -> Callable:
+    return lambda app: app.screen.query_one(FilesCanvas)
+
+
+def shown(app) -> list[int]:
+    return [row.step for row in app.screen.query_one(FilesCanvas).rows]
+
+
+async def files_of(pilot, count: int) -> FilesCanvas:
+    await pilot.press("6")
+    app = pilot.app
+    await settle(pilot, lambda: app.current_mode == "files" and len(app.screen.query_one(FilesCanvas).all) == count)
+    return app.screen.query_one(FilesCanvas)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_nothing_yet_says_where_they_come_from(make_app, size) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("6")
+        await settle(pilot, lambda: "no checkpoints yet" in screen_text(app))
+        await pilot.press("enter", "p", "e", "v", "V", "c", "d", "u")
+        assert app.is_running and app.current_mode == "files"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_checkpoints_are_pinned_noted_filtered_and_told(make_app, trained, size) -> None:
+    run = trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
+    trained("two", {5: 0.2, 15: 0.3})
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        view = await files_of(pilot, 5)
+        text = screen_text(app)
+        assert (
+            text.count(" best one-") == text.count(" best two-") == 1
+            and "nn.Sequential(nn.Linear(3, 2))" in text
+            and "90.0 %" in text
+        )
+        while view.chosen.run != f"one-{run.id[-4:]}" or view.chosen.step != 10:
+            await pilot.press("down")
+        await pilot.press("p")
+        await settle(pilot, lambda: view.chosen.pinned and "⚑" in screen_text(app))
+        await pilot.press("e")
+        await settle(pilot, lambda: "a note on step 10" in screen_text(app))
+        await pilot.press(*"good [b]", "enter")
+        await settle(pilot, lambda: view.chosen.note == "good [b]" and "good [b]" in screen_text(app))
+        entry = collection.find(app.paths, f"{run.id}/10")
+        assert (entry.about.pinned, entry.about.note) == (True, "good [b]")
+        await pilot.press("d")
+        await settle(pilot, lambda: "it is pinned" in screen_text(app))
+        for words, steps in (("best", [15, 10]), ("pinned", [10]), ("one", [20, 10, 0]), ("good", [10]), ("nothing such", [])):
+            await pilot.press("slash")
+            await settle(pilot, lambda: "show only" in screen_text(app))
+            await pilot.press("ctrl+u", *words, "enter")
+            await settle(pilot, lambda steps=steps: sorted(shown(app)) == sorted(steps) and app.screen.is_current)
+        assert "no checkpoint matches" in screen_text(app)
+        await pilot.press("escape")
+        assert len(shown(app)) == 5
+        await pilot.press("p")
+        # another program's pin is seen without a key
+        collection.tell(collection.find(app.paths, f"{run.id}/0"), pinned=True)
+        await settle(pilot, lambda: any(row.pinned and row.step == 0 for row in view.all))
+
+
+async def test_every_byte_is_verified_and_what_is_damaged_is_named_with_what_is_whole(make_app, trained) -> None:
+    run = trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
+    file = run.checkpoints / "step-0000000020" / codec.MODEL
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        view = await files_of(pilot, 3)
+        await pilot.press("v")
+        await settle(pilot, lambda: "model.safetensors (checksum)" in screen_text(app))
+        assert "the newest good one of this run is step-0000000010" in screen_text(app) and " bad " in screen_text(app)
+        await pilot.press("V")
+        await settle(pilot, lambda: [row.verified for row in view.all][1:] == ["whole"] * 2)
+        assert view.all[0].damaged and screen_text(app).count("✓") == 2
+
+
+async def test_deleted_ones_come_back_and_are_gone_when_the_viewer_ends(make_app, trained) -> None:
+    run = trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await files_of(pilot, 3)
+        await pilot.press("j", "d")
+        await settle(pilot, lambda: "delete this checkpoint?" in screen_text(app) and "best of its run" in screen_text(app))
+        await pilot.press("n")
+        assert shown(app) == [20, 10, 0]
+        await pilot.press("d", "y")
+        await settle(pilot, lambda: shown(app) == [20, 0])
+        await pilot.press("u")
+        await settle(pilot, lambda: shown(app) == [20, 10, 0])
+        await pilot.press("home", "d", "y")
+        await settle(pilot, lambda: shown(app) == [10, 0])
+        (place,) = app.desk.removed_checkpoints
+        assert place.is_dir()
+    assert not place.exists() and [f.name for f in checkpoints.folders(run.checkpoints)] == [
+        "step-0000000000",
+        "step-0000000010",
+    ]
+
+
+async def test_one_is_copied_out_and_looked_into(make_app, trained, tmp_path: Path) -> None:
+    run = trained("one", {0: 0.1, 10: 0.9})
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await files_of(pilot, 2)
+        await pilot.press("c")
+        await settle(pilot, lambda: "copy step 10" in screen_text(app))
+        await pilot.press(*str(tmp_path / "out"), "enter")
+        copy = tmp_path / "out" / f"{run.id}-step-0000000010"
+        await settle(pilot, copy.exists)
+        assert checkpoints.load(copy).read(codec.MODEL) == tensors_of(10)
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.current_mode == "params" and len(app.params_screen.state.rows) == 2, 60)
+        await settle(pilot, lambda: "24.495" in screen_text(app), 60)
+        assert f"of {run.id}, step-0000000010, to read" in screen_text(app)
+        await pilot.press("6", "j", "enter")  # another one, when the area is there already
+        await settle(pilot, lambda: "step-0000000000, to read" in screen_text(app), 60)
+
+
+names_ = st.text(max_size=80) | st.sampled_from(HOSTILE)
+rows_ = st.builds(
+    CheckpointRow,
+    id=names_.map(lambda s: safe(s, 200)), run=names_, step=st.integers(0, 10**10), epoch=st.none() | st.integers(0, 10**6),
+    valid=st.none() | st.floats(), loss=st.none() | st.floats(), score=st.sampled_from(["accuracy", "R2"]),
+    size=st.integers(0, 10**15), created=st.floats(0, 2e9), best=st.booleans(), pinned=st.booleans(), note=names_,
+    problem=st.just("") | names_, why=names_, architecture=names_, folder=names_,
+    verified=st.sampled_from(["", "whole", "no\x1b"]),
+    files=st.lists(st.tuples(names_, st.integers(0, 10**12), names_), max_size=3).map(tuple),
+)  # fmt: skip
+
+
+@given(st.lists(rows_, max_size=12), st.integers(40, 200), st.integers(8, 50), st.sampled_from(GLYPHS), names_, st.booleans())
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+def test_any_list_can_be_drawn_at_any_size(rows, cells, height, glyphs, filter_, focused) -> None:
+    for cursor in {0, max(0, len(rows) - 1)}:
+        first = max(0, cursor - files.list_rows(height) + 1)
+        view = FileList(rows, cursor, first, time.time(), safe(filter_, 100), len(rows), bool(rows), len(rows))
+        exact(draw(view, cells, height, glyphs, focused), cells, height, glyphs)
