@@ -129,7 +129,7 @@ def test_weights_that_are_damaged_or_gone_or_another_networks_fail_the_run_with_
 
 def test_a_run_with_weights_that_are_not_here_or_not_those_is_not_begun(weights: Path, forked: Zygote, tmp_path: Path) -> None:
     places = paths.find()
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="there is no file"):
         begin.begin(places, wanted(), {}, tmp_path / "nowhere")
     with pytest.raises(RunError, match="cannot be read"):
         begin.begin(places, wanted(), {}, tmp_path)

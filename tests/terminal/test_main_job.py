@@ -254,7 +254,7 @@ def test_poor_terminals_show_everything(terminal, options, environment) -> None:
     for key, wanted in (
         ("5", "no runs yet"),
         ("7", "memory"),
-        ("6", "not built yet"),
+        ("6", "no checkpoints yet"),
         ("3", "1.weight"),
         ("2", "203,530 parameters"),
         ("1", "of 6,000"),

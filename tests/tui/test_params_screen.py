@@ -165,7 +165,8 @@ async def test_d2l_access_to_parameters_by_the_console(make_app) -> None:
         await do(pilot, "colon")
         assert type(app.screen).__name__ == "ConsoleScreen"
         for line, wanted in (
-            ("net[2].state_dict()", ["weight  [1, 8], float32", "bias  [1], float32"]),
+            ("net[2].state_dict()", [f"{k}  {' '.join(repr(v).split())}" for k, v in net[2].state_dict().items()]),
+            ("net[0].state_dict()", ["weight  [8, 4], float32", f"bias  {' '.join(repr(net[0].bias.data).split())}"]),
             ("type(net[2].bias)", [str(type(net[2].bias))]),
             ("net[2].bias.data", [repr(net[2].bias.data)]),
             ("net[2].weight.grad == None", ["True"]),
@@ -492,7 +493,7 @@ async def test_ties_gradients_and_uses(make_app) -> None:
         assert "mark two or more" in notice(app)
         await at(pilot, "2.weight")
         await do(pilot, "space")
-        assert "marked: 1" in screen_text(app) and "•" in line_of(app, "2.weight") and state.path == "2.bias"
+        assert "marked: 1" in screen_text(app) and " 1 2.weight" in line_of(app, "2.weight") and state.path == "2.bias"
         await at(pilot, "4.weight")
         await do(pilot, "space", "t")
         assert "net[4].weight = net[2].weight" in app.form.text("architecture")
@@ -931,3 +932,59 @@ async def test_a_file_that_stays_as_it_is_keeps_its_statistics(make_app, tmp_pat
         save_file(changed, file)
         screen.read()
         await settle(pilot, lambda: idle(app) and [row.stamp for row in screen.state.rows] != stamps)
+
+
+async def test_esc_before_the_bench_is_ready_stops_nothing(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3", "escape", "escape", "2", "escape", "3")
+        await settle(pilot, lambda: len(app.params_screen.state.rows) == 4, 60)
+        assert "no network" not in screen_text(app)
+
+
+async def test_what_was_set_is_asked_for_before_it_is_lost_and_can_be_written(make_app, tmp_path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, D2L)
+        await do(pilot, "r")
+        for key in ("q", "ctrl+q"):
+            await press(pilot, key)
+            await settle(pilot, lambda: "leave?" in screen_text(app))
+            await press(pilot, "n")
+            assert app.screen is app.params_screen and not app._exit
+        (tmp_path / "there.safetensors").write_bytes(b"mine")
+        for name, wanted in (
+            ("there", "is there already"),
+            ("", "the name of a file"),
+            ("no/such/folder/w", "cannot be written"),
+        ):
+            await do(pilot, "w")
+            await answered(pilot, str(tmp_path / name) if name else "")
+            await settle(pilot, lambda wanted=wanted: wanted in screen_text(app).replace("\n", " "))
+            await do(pilot, *["escape"] * (app.screen is not app.params_screen))
+        assert (tmp_path / "there.safetensors").read_bytes() == b"mine"
+        await do(pilot, "w")
+        await answered(pilot, str(tmp_path / "w"))
+        await settle(pilot, (tmp_path / "w.safetensors").exists)
+        written = load_file(tmp_path / "w.safetensors")
+        assert not torch.equal(written["0.weight"], built(D2L)[0].weight) and len(written) == 4
+        # the file, looked at, has the digest of the bench; esc leads back
+        digest = app.params_screen.state.listed.digest
+        app.params_screen.look_into(str(tmp_path / "w.safetensors"))
+        await rests(pilot)
+        assert "to read; esc goes back" in screen_text(app) and "Edit" not in screen_text(app).split("\n")[-1]
+        for key in ("e", "i", "f", "r"):
+            await do(pilot, key)
+            assert app.screen is app.params_screen and "is not changed here" in notice(app)
+        assert tensors_digest(tmp_path / "w.safetensors") == digest
+        await do(pilot, "escape")
+        assert app.params_screen.state.source == "" and app.params_screen.state.listed.digest == digest
+        await press(pilot, "q")
+        await settle(pilot, lambda: app._exit)
+
+
+def tensors_digest(file) -> str:
+    from mlptui.engine.parameters.files import of_file
+    from mlptui.engine.parameters.tensors import digest
+
+    return digest(of_file(file))

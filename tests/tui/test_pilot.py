@@ -36,19 +36,6 @@ async def test_the_seven_areas_are_on_the_digit_keys(make_app, size) -> None:
             assert lines[-1].rstrip().endswith("? Help")
 
 
-async def test_areas_to_come_say_so_and_name_commands_that_exist(make_app) -> None:
-    from mlptui.cli.main import COMMANDS
-
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        for key in "6":
-            await pilot.press(key)
-            await settle(pilot, lambda: "not built yet" in screen_text(app))
-            for line in screen_text(app).split("\n"):
-                if "┃   mlptui " in line:
-                    assert line.split("mlptui ")[1].split()[0] in COMMANDS
-
-
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_the_form_checks_as_one_types_and_shows_the_error_beside_the_field(make_app, size) -> None:
     app = make_app()

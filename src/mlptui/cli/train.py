@@ -82,15 +82,15 @@ def _train(options: argparse.Namespace) -> int:
 
     places = paths.find()
     recipe = settle(places, recipe_from(options))
+    weights = options.weights
+    if weights is None and options.recipe and recipe.weights:  # the recipe of a run, whose weights lie beside it
+        weights = options.recipe.parent / "initial.safetensors"
     if options.dry_run:
-        print(to_toml(recipe), end="")
+        print(to_toml(begin.with_weights(recipe, weights)[0]), end="")
         return 0
     for warning in (storage_warning(places), trainer.logout_warning()):
         if warning:
             output.narrate(warning)
-    weights = options.weights
-    if weights is None and options.recipe and recipe.weights:  # the recipe of a run, whose weights lie beside it
-        weights = options.recipe.parent / "initial.safetensors"
     run, pid = begin.begin(places, recipe, environment(recipe.device), weights)
     try:
         trainer.wait_until_ready(run, pid)

@@ -179,6 +179,7 @@ class Sheet(Value):
     note: str = ""
     output: tuple[str, ...] = ()
     watched: tuple[tuple[str, int], ...] = ()
+    edited: bool = False  # a person set values, or trained them here
     drawn: int | None = None  # the seed that these weights are drawn from, as a run would draw them; None: they are a person's
 
 

@@ -32,20 +32,28 @@ def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str], weights:
     Raises StorageError or RunError with one sentence.
     """
     tree = parse(recipe.architecture)
-    first = _read(weights, MAX_WEIGHTS) if weights else b""
-    if recipe.weights and weights and hashlib.sha256(first).hexdigest() != recipe.weights:
-        raise RunError(f"{safe(str(weights), 300)} is not the file of weights that the recipe names")
-    if recipe.weights and not weights:
-        raise RunError("the recipe begins with weights that are not here; name their file with --weights")
-    recipe = recipe.model_copy(update={"weights": hashlib.sha256(first).hexdigest() if weights else ""})
+    recipe, first = with_weights(recipe, weights)
     name = recipe.name or default_name(recipe)
     run = rundir.create(paths, recipe, name, label(tree), sources=_sources(tree), weights=first)
     return run, trainer.start(run, environment)
 
 
+def with_weights(recipe: Recipe, weights: Path | None) -> tuple[Recipe, bytes]:
+    """The recipe that names these weights, and the file's bytes. Raises RunError."""
+    first = _read(weights, MAX_WEIGHTS) if weights else b""
+    found = hashlib.sha256(first).hexdigest() if weights else ""
+    if recipe.weights and weights and found != recipe.weights:
+        raise RunError(f"{safe(str(weights), 300)} is not the file of weights that the recipe names")
+    if recipe.weights and not weights:
+        raise RunError("the recipe begins with weights that are not here; name their file with --weights")
+    return recipe.model_copy(update={"weights": found}), first
+
+
 def _read(file: Path, most: int) -> bytes:
     try:
         return atomic.read_regular(file, most)
+    except FileNotFoundError:
+        raise RunError(f"there is no file {safe(str(file), 300)}") from None
     except (OSError, StorageError) as error:
         reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
         raise RunError(f"{safe(str(file), 300)} cannot be read: {reason}") from None

@@ -50,7 +50,7 @@ from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
 from mlptui.tui.screens.files import FilesScreen
-from mlptui.tui.screens.modal import HelpScreen
+from mlptui.tui.screens.modal import HelpScreen, Question
 from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.parameters import ParamsScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
@@ -350,6 +350,7 @@ class MlptuiApp(KeysInOrder):
 
         def exported(answer: Answer) -> None:
             if isinstance(answer, Exported):
+                self.session.kept = present
                 self._start(recipe, Path(answer.file))
             elif isinstance(answer, Refused):
                 self._tell(f"not started, as the bench does not give its weights: {answer.message}", bad=True)
@@ -402,6 +403,8 @@ class MlptuiApp(KeysInOrder):
         if not isinstance(self.screen, AreaScreen):
             return
         if self.current_mode != name:
+            if self.desk.notice_bad:  # it was about the area that is left
+                self.desk.tell("")
             self.switch_mode(name)
 
     def action_help(self) -> None:
@@ -410,7 +413,12 @@ class MlptuiApp(KeysInOrder):
             self.push_screen(HelpScreen(screen.NAME, screen.panel_keys(), screen.WORDS, self.desk.key_of))
 
     async def action_quit(self) -> None:
-        self.exit(return_code=0)
+        sheet = self.session.sheet
+        if sheet is None or not sheet.edited or sheet is self.session.kept:
+            self.exit(return_code=0)
+            return
+        text = "What you set on the bench ends with this viewer; w in area 3\nwrites it to a file. Runs go on."
+        self.push_screen(Question("leave?", text, "leave", "stay"), lambda yes: self.exit(return_code=0) if yes else None)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every action of the panel in focus and of the app, and the themes."""

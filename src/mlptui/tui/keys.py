@@ -174,9 +174,17 @@ PARAMS = [
     Key("params.tie", "t", "ask('tie')", "Tie", "make the marked parameters one; the first marked keeps its values"),
     Key("params.untie", "T", "ask('untie')", "Untie", "values of its own again"),
     Key("params.open", "o", "ask('open')", "Open", "look at a run's newest checkpoint, a checkpoint or file of tensors"),
+    Key("params.write", "w", "ask('write')", "Write", "all tensors to a .safetensors file, as a run would begin with them"),
     Key("params.filter", "slash", "ask('filter')", "Filter", "only *.weight, /regex/, frozen, buffer, std > 0.1"),
     Key("params.sort", "s", "ask('sort')", "Sort", "by another column; again the same: the other way round"),
-    Key("params.clear", "escape", "ask('clear')", "Clear", "cancel what runs; then clear filter, marks, order", shown="esc"),
+    Key(
+        "params.clear",
+        "escape",
+        "ask('clear')",
+        "Clear",
+        "cancel; clear filter, marks, order; back to the network",
+        shown="esc",
+    ),
     *MOVES,
 ]
 NUMBERS = [

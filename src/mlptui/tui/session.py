@@ -31,8 +31,10 @@ class Session:
     def __init__(self, host: Host, form: FormState, chosen: Callable[[str], None]) -> None:
         self._host, self._form, self._chosen = host, form, chosen
         self.sheet: Sheet | None = None
+        self.kept: Sheet | None = None  # of which a run or a file has the weights
         self.opened = ""
         self.showers: list[Shower] = []
+        self._opens = 0  # networks that were asked for
         self._seen = ""  # the form's text when somebody last looked
         self._steps: deque[Callable[[], None]] = deque()
         self._waiting: list[Callable[[], None]] = []  # for the steps to be over
@@ -62,12 +64,16 @@ class Session:
         """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused."""
         before, self.opened = self.opened, text
         seed = self._seed
+        self._opens += 1
+        number = self._opens
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Sheet):
                 self._show(answer, tell=not chosen)
-            elif isinstance(answer, Refused):
+            elif isinstance(answer, Refused) and number == self._opens:  # else another one was asked for meanwhile
                 self.opened = before if not chosen else text
+                if self.sheet is None:  # so that it is tried again
+                    self._seen = self.opened = ""
                 self._refused(answer)
                 if failed and not answer.cancelled:
                     failed(answer)

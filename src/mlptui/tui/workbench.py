@@ -167,7 +167,9 @@ class Workbench:
     def cancel(self) -> bool:
         """Cancel what runs and what waits for a person; False where nothing does."""
         waiting = [asked for asked in self._queue if self._is_waited_for(asked)]
-        self._queue = deque(asked for asked in self._queue if not self._is_waited_for(asked))
+        if self.present is None:  # a bench that starts is not waited for by a key
+            waiting = [asked for asked in waiting if not isinstance(asked.request, Open)]
+        self._queue = deque(asked for asked in self._queue if asked not in waiting)
         for asked in waiting:
             asked.done(Refused(message="cancelled", cancelled=True))
         runs = self._running is not None and self._is_waited_for(self._running)

@@ -381,7 +381,8 @@ class Parameters:
         else:
             moved, note = "one batch, no update", f"gradients of one batch: loss {done.losses[0]:.4g}, {done.goal}"
         as_drawn = not request.steps and all(_equal(before[path], theirs[path].tensor) for path in both)
-        sheet = self._edit(moved, act, note, training=done.training, drawn=state.drawn if as_drawn else None)
+        same = {"drawn": state.drawn, "edited": state.edited} if as_drawn else {}
+        sheet = self._edit(moved, act, note, training=done.training, **same)
         self._updates = {contents.stamp(mine[path].tensor): share for path, share in done.moved.items()}
         return sheet
 

@@ -20,8 +20,8 @@ class State:
     """A network at one moment. `made` has the module of each layer of `tree` by identity; states share untouched modules.
 
     `says` names the step that led here; `watched` are the person's files and their times before they were read; `drawn` is the
-    seed that a run would draw the same weights from, None where there is none. `held` is what the tensors held when another
-    state came after this one.
+    seed that a run would draw the same weights from, None where there is none; `edited` says that a person set some. `held` is
+    what the tensors held when another state came after this one.
     """
 
     tree: Layer
@@ -32,6 +32,7 @@ class State:
     note: str = ""
     watched: tuple[tuple[str, int], ...] = ()
     drawn: int | None = None
+    edited: bool = False
     training: Training = field(default_factory=Training)
     held: tuple[Held, ...] = ()
     cost: int = 0  # bytes that are kept for this state alone
@@ -67,7 +68,9 @@ class States:
         self._leave(before)
         try:
             more = act() or {}
-            after = replace(before, **{"says": says, "note": note, "drawn": None, "held": (), "cost": 0, **changed, **more})
+            after = replace(
+                before, **{"says": says, "note": note, "drawn": None, "edited": True, "held": (), "cost": 0, **changed, **more}
+            )
         except BaseException:
             contents.restore(before.held)
             raise

@@ -114,10 +114,11 @@ class Workbench:
         elif request.keep and before is not None:
             note = weights.transplant(before.model, model)
         if before is not None and before.text == request.text and request.weights:  # it came back as it was
-            self.states.now = State(tree, model, made, request.text, before.says, note, watched)
+            self.states.now = State(tree, model, made, request.text, before.says, note, watched, edited=True)
         else:
             drawn = None if note else request.seed
-            self.states.enter(State(tree, model, made, request.text, f"open {label(tree)}", note, watched, drawn))
+            says, edited = f"open {label(tree)}", request.keep and before is not None and before.edited
+            self.states.enter(State(tree, model, made, request.text, says, note, watched, drawn, edited=edited))
         return self.sheet()
 
     def change(self, request: Change) -> Sheet:
@@ -135,7 +136,7 @@ class Workbench:
         tree = ties.as_built(tree, model, made, edit.moved(before.tree, tree, ties.names(before.tree.ties)))
         known_times = dict(before.watched)
         watched = tuple((file, known_times.get(file, now)) for file, now in _watched(tree))
-        self.states.enter(State(tree, model, made, to_text(tree), says, "", watched))
+        self.states.enter(State(tree, model, made, to_text(tree), says, "", watched, edited=before.edited))
         return self.sheet(place)
 
     def _changed(self, tree: Layer, request: Change) -> tuple[Layer, Place, str]:
@@ -194,7 +195,8 @@ class Workbench:
             text = to_text(tree)
             parse(text)
             here = {id(layer) for _, layer in tree.walk()}
-            return {"tree": tree, "text": text, "made": {key: module for key, module in made.items() if key in here}}
+            kept = {"tree": tree, "text": text, "edited": before.edited}
+            return kept | {"made": {key: module for key, module in made.items() if key in here}}
 
         self.states.edit(says, act)
         return self.sheet()
@@ -213,9 +215,13 @@ class Workbench:
             raise UsageError("no layer waits for its size")
         self._check_lazy(request.input)
         self._steps += 1
-        torch.manual_seed(mix(self.seed, WEIGHTS, self._steps))
         twin = copied(before.model)
         first = inputs.batch(before.model, request.input, PROBE_SIZE, self.paths)
+        if before.drawn is not None:  # as a run draws them: after all that has its size
+            seed_weights(before.drawn)
+            build(before.tree)
+        else:
+            torch.manual_seed(mix(self.seed, WEIGHTS, self._steps))
         modes = [(spot.module, spot.module.training) for spot in places.spots(twin)]
         try:
             with torch.no_grad():
@@ -239,7 +245,7 @@ class Workbench:
         model = build(tree, made)
         tree = ties.as_built(tree, model, made, edit.moved(before.tree, tree, ties.names(before.tree.ties)))
         text = before.text if tree is before.tree else to_text(tree)
-        self.states.enter(State(tree, model, made, text, "materialise", "", before.watched))
+        self.states.enter(State(tree, model, made, text, "materialise", "", before.watched, edited=before.edited))
         return self.sheet()
 
     def sheet(self, at: Place = ()) -> Sheet:
@@ -261,6 +267,7 @@ class Workbench:
             note=state.note,
             watched=state.watched,
             drawn=state.drawn,
+            edited=state.edited,
         )
 
     # looking at it

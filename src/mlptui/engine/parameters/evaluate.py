@@ -307,6 +307,8 @@ class Evaluator:
         name = link.name
         if call is not None:
             if name not in WALKS or call.arguments or call.named:
+                if name == "apply":
+                    raise ConsoleError("apply would run code; i in the list draws anew, nn.init.normal_() one", column)
                 raise ConsoleError(f"of a layer one can call {', '.join(f'{w}()' for w in WALKS)}", column)
             return Spot(_walked(module, name))
         if name in children:
@@ -465,6 +467,8 @@ class Evaluator:
                 parent = getattr(parent, link.name)(*(self._value(a) for a in call.arguments), **named_values)
             elif isinstance(link, Name) and link.name == "grad":
                 raise ConsoleError("of a gradient only .grad = None can be done here; . in the list makes a new one", column)
+            elif isinstance(link, Name) and link.name not in (*METHODS, *ATTRIBUTES):
+                raise ConsoleError(f"{_told(link)} is not known here; change the tensor itself, or a part of it", column)
             else:
                 raise ConsoleError(f"{_told(link)} is a copy; changing it would change nothing", column)
         if parent.untyped_storage().data_ptr() != new.untyped_storage().data_ptr() and parent.numel():

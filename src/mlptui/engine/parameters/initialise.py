@@ -84,6 +84,8 @@ def chosen(model: nn.Module, rules: tuple[Rule, ...]) -> tuple[list[tuple[Named,
 def select(model: nn.Module, text: str, known: dict[str, Named]) -> list[Named]:
     """The parameters that `*`, `*.weight`, `0.block 1`, `Linear`, `Linear.bias` or a tensor's path means."""
     wanted = text.strip()
+    if wanted.startswith(("nn.", "torch.nn.")):  # a class, as PyTorch spells it
+        wanted = wanted.removeprefix("torch.").removeprefix("nn.")
     if wanted in known:
         return [known[wanted]]
     below = [named for path, named in known.items() if path.startswith(f"{wanted}.")]

@@ -9,13 +9,15 @@ from torch.nn.parameter import is_lazy
 from mlptui.core.text import safe
 
 LINES, WIDTH = 60, 200
-FEW = 4  # numbers of a tensor among other things that are written out
+FEW = 8  # numbers of a tensor among other things that are written out
 
 
 def lines(value: object, most: int = LINES) -> tuple[str, ...]:
     """As Python would print it, at most `most` lines."""
     if isinstance(value, list | tuple) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value):
-        found = [f"{safe(str(name) or '(the network)', 100)}  {_short(item)}" for name, item in itertools.islice(value, most)]
+        found = [
+            f"{safe(str(name) or '(the network)', 100)}  {_short(item, 0)}" for name, item in itertools.islice(value, most)
+        ]
     elif isinstance(value, dict):
         found = [f"{safe(str(name), 100)}  {_short(item)}" for name, item in itertools.islice(value.items(), most)]
     elif isinstance(value, list) and any(isinstance(v, torch.Tensor | nn.Module) for v in value):
@@ -36,12 +38,13 @@ def _module(module: nn.Module) -> str:
         return f"{type(module).__name__} (its extra_repr raises {type(error).__name__})"
 
 
-def _short(item: object) -> str:
+def _short(item: object, few: int = FEW) -> str:
+    """In one line; a tensor with more than `few` numbers by its shape."""
     if isinstance(item, torch.Tensor):
         if is_lazy(item):
             return f"no size yet, {str(item.dtype).removeprefix('torch.')}"
-        if item.numel() <= FEW and item.dim() < 2 and not item.is_meta:
-            return str(torch.Tensor.__repr__(item.detach().cpu()))  # type: ignore[no-untyped-call]
+        if item.numel() <= few and not item.is_meta:
+            return " ".join(torch.Tensor.__repr__(item.detach().cpu()).split())  # type: ignore[no-untyped-call]
         return f"{list(item.shape)}, {str(item.dtype).removeprefix('torch.')}"
     if isinstance(item, nn.Module):
         return _module(item).splitlines()[0]

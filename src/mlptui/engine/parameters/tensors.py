@@ -114,7 +114,7 @@ def digest(model: nn.Module) -> str:
     if sum(n.tensor.numel() * n.tensor.element_size() for n in found) > DIGEST:
         return ""
     total = hashlib.sha256()
-    for named in found:
+    for named in sorted(found, key=lambda n: n.path):  # a file has another order
         total.update(f"{named.path}\0{_digest(named.tensor)}\n".encode(errors="replace"))
     return total.hexdigest()
 

@@ -160,7 +160,10 @@ def _row(
     view: Table, i: int, row: TensorRow, path: int, columns: list[Column], margin: str, glyphs: Glyphs, focused: bool
 ) -> Line:
     here = i == view.cursor
-    mark = ("*" if glyphs.ascii else "•") if row.path in view.marked else " "
+    mark = " "
+    if row.path in view.marked:  # in which order, because the first one's values stay when they are tied
+        number = view.marked.index(row.path) + 1
+        mark = str(number) if number <= 9 else "*" if glyphs.ascii else "•"
     known = view.known(row)
     line: Line = [
         (glyphs.point if here else "  ", ACCENT if here else PLAIN),

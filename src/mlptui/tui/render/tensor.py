@@ -184,11 +184,12 @@ def histogram(
     reach = wide * len(heights)
     low, high = number(ends[0]), number(ends[1])
     lines.append([(low + " " * max(1, reach - len(low) - len(high)) + high, DIM)])
-    tallest = f"the tallest bar has {max(counts, default=0):,}"
+    tallest = f"tallest bar {max(counts, default=0):,}"
     if theory:
-        lines.append([(mark, WARN), (text.cut(f" what {drawn or 'theory'} gives; {tallest}", cells - 2), DIM)])
+        told = text.cut(f" what {drawn or 'theory'} gives", max(0, cells - len(tallest) - 4))
+        lines.append([(f"{tallest}   "[:cells], DIM), (mark, WARN), (told, DIM)])
     else:
-        lines.append([(text.cut(f"{tallest} numbers" + (f"; drawn {drawn}" if drawn else ""), cells), DIM)])
+        lines.append([(text.cut(tallest + (f"; drawn {drawn}" if drawn else ""), cells), DIM)])
     return lines
 
 
@@ -284,13 +285,13 @@ def preview(found: Previewed, cells: int, glyphs: Glyphs) -> list[tuple[str, str
         lines.append((found.why, WARN))
     if found.depth:
         lines.append((" " + f"{'std by depth':<24}{'outputs now':>12}  {'then':<9}{'gradients now':>14}  then", DIM))
-        shown = found.depth if len(found.depth) <= 8 else (*found.depth[:4], *found.depth[-4:])
+        shown = found.depth if len(found.depth) <= 6 else (*found.depth[:3], *found.depth[-3:])
         for one_ in shown:
             name = text.cut(f"{one_.place} {one_.layer}", 23)
             forward = f"{number(one_.forward[0]):>12}  {number(one_.forward[1]):<9}"
             lines.append((f" {name:<24}{forward}{number(one_.backward[0]):>14}  {number(one_.backward[1]):<9}", PLAIN))
         if len(shown) < len(found.depth):
-            lines.append((f" and {len(found.depth) - 8} layers in between", DIM))
+            lines.append((f" and {len(found.depth) - 6} layers in between", DIM))
     return lines
 
 

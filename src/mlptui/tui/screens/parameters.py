@@ -1,7 +1,10 @@
 """Area 3: every tensor of the network on the bench, its numbers, and what can be done to them."""
 
 import math
+import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from textual.widget import Widget
 
@@ -9,7 +12,21 @@ from mlptui.core import bench
 from mlptui.core.bench import Answer, Refused, Sheet
 from mlptui.core.errors import UsageError
 from mlptui.core.parameters import changes, filters
-from mlptui.core.parameters.messages import Console, Initialise, List, Listed, Measure, Measures, Put, Rule, Tie, Train, Viewed
+from mlptui.core.parameters.messages import (
+    Console,
+    Export,
+    Exported,
+    Initialise,
+    List,
+    Listed,
+    Measure,
+    Measures,
+    Put,
+    Rule,
+    Tie,
+    Train,
+    Viewed,
+)
 from mlptui.core.wire import Input
 from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
@@ -26,6 +43,7 @@ from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, Tenso
 
 NOISE = 0.01
 LOOK = "look at a tensor"  # the group of requests of which the newest goes before
+READING = ("params.into", "params.view", "params.console", "params.open", "params.filter", "params.sort", "params.back")
 AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
 
 
@@ -59,7 +77,8 @@ class ParamsScreen(BenchScreen):
         return self.query_one(TensorCanvas)
 
     def panel_keys(self) -> list[Key]:
-        return keys.NUMBERS if self.numbers.has_focus else keys.PARAMS
+        known = keys.NUMBERS if self.numbers.has_focus else keys.PARAMS
+        return [replace(key, footer=key.id in READING) for key in known] if self.state.source else known
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -259,6 +278,10 @@ class ParamsScreen(BenchScreen):
     def do_clear(self) -> None:
         if host(self).workbench.cancel():
             return
+        state = self.state
+        if state.source and not (state.filter or state.sort or state.marked):
+            self._see("")
+            return
         self.state.filter, self.state.sort, self.state.descending = "", "", False
         self.state.marked.clear()
         self.state.arrange()
@@ -308,18 +331,47 @@ class ParamsScreen(BenchScreen):
 
     def step(self, request: bench.Request, told: str = "") -> None:
         """A change; `told` is said when it is done."""
-        if self.state.source:
-            self.say("what lies in a file is not changed here; o goes back to the network", bad=True)
-        else:
+        if self._may_change():
             self._telling = told
             self.session.step(lambda: request)
+
+    def _may_change(self) -> bool:
+        if self.state.source:
+            self.say("what lies in a file is not changed here; esc goes back to the network", bad=True)
+        return not self.state.source
+
+    def do_write(self) -> None:
+        sheet = self.session.sheet
+
+        def check(text: str) -> str:
+            file = _weights_file(text)
+            if not text or file.is_dir():
+                return "the name of a file"
+            return f"{file} is there already; choose another name" if file.exists() else ""
+
+        def given(values: dict[str, str] | None) -> None:
+            if not values:
+                return
+
+            def done(answer: Answer) -> None:
+                if isinstance(answer, Exported):
+                    self.session.kept = sheet
+                    self.say(f"written to {answer.file}; mlptui train --weights begins with it")
+                elif isinstance(answer, Refused):
+                    self._tell_refusal(answer)
+
+            self.ask(Export(file=str(_weights_file(values["value"]))), done)
+
+        if self._may_change() and sheet is not None:
+            told = "a run begins with them by itself; a file is for later, or for another program"
+            self.app.push_screen(LineScreen("write these tensors", "to", "weights.safetensors", told, check), given)
 
     def do_open(self) -> None:
         def given(values: dict[str, str] | None) -> None:
             if values is not None and values["value"] != self.state.source:
                 self._see(values["value"])
 
-        told = "last (the newest run), a run's id, a checkpoint's folder, a .safetensors file; empty: the network"
+        told = "last (the newest run), a run's id, a checkpoint's folder, a .safetensors file; esc in the list goes back"
         self.app.push_screen(
             LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source), given
         )
@@ -351,13 +403,13 @@ class ParamsScreen(BenchScreen):
                 self.step(changes.read(values["value"], chosen))
 
         chosen = self.state.chosen()
-        if chosen:
+        if chosen and self._may_change():
             what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tensors"
             self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", changes.EXAMPLES, why_not(changes.read)), given)
 
     def do_cell(self) -> None:
         row = self.state.row
-        if row is None or row.shape is None:
+        if row is None or row.shape is None or not self._may_change():
             return
         if self.state.show != "values" or self.state.gradient:
             self.state.show, self.state.gradient, self.state.viewed = "values", False, None
@@ -392,6 +444,8 @@ class ParamsScreen(BenchScreen):
                 rules = tuple(Rule(select=s, scheme=h) for s, h in DrawScreen.rules(values))
                 self.step(Initialise(rules=rules, seed=int(values["seed"])))
 
+        if not self._may_change():
+            return
         chosen = self.state.chosen()
         what = ", ".join(chosen) if chosen else "*"
         seed = self.form.text("seed")
@@ -454,6 +508,12 @@ class ParamsScreen(BenchScreen):
     def do_redo(self) -> None:
         sheet = self.session.sheet
         self.step(bench.History(by=1), f"again: {sheet.redo}" if sheet and sheet.redo else "")
+
+
+def _weights_file(text: str) -> Path:
+    """Where a person's answer means, with the usual ending."""
+    file = Path(os.path.expanduser(text)).absolute()
+    return file if file.suffix == ".safetensors" else file.with_name(f"{file.name}.safetensors")
 
 
 def why_not(read: Callable[[str], object]) -> Callable[[str], str]:
