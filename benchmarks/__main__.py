@@ -13,7 +13,20 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-NAMES = ("accuracy", "epoch", "attached", "startup", "paint", "runs_list", "saves", "data", "keys", "model", "params")
+NAMES = (
+    "accuracy",
+    "epoch",
+    "attached",
+    "startup",
+    "paint",
+    "runs_list",
+    "saves",
+    "data",
+    "keys",
+    "model",
+    "params",
+    "checkpoints",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

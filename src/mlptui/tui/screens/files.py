@@ -60,10 +60,10 @@ def rows_of(run: Run) -> list[CheckpointRow]:
     """The checkpoints of one run as the list shows them."""
     try:
         state = run.state()
-        name, score = state.name, state.score
+        name, score = state.name.removeprefix(f"{state.data}-"), state.score
     except StorageError:
         name, score = "", "accuracy"
-    short = f"{name}-{run.id.rpartition('-')[2]}" if name else run.id
+    short = f"{name}-{run.id.rpartition('-')[2]}" if name else run.id  # as in the list of runs
     return [_row(entry, short, score) for entry in collection.of_run(run)]
 
 
