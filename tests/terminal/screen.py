@@ -93,7 +93,7 @@ class Terminal:
         """Read until nothing has arrived for `seconds`."""
         deadline = time.monotonic() + limit
         while self.read(seconds):
-            assert time.monotonic() < deadline, "the terminal never came to rest"
+            assert time.monotonic() < deadline, f"the terminal never came to rest:\n{self.text()}"
 
     def wait_end(self, seconds: float = 20) -> int | None:
         """Read to the end; returns the exit code (None: ended by a signal)."""

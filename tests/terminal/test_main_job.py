@@ -196,7 +196,7 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal, c
         for start in range(0, len(stream), 2048):  # a terminal takes no more than a page before somebody reads its answer
             viewer.child.send(stream[start : start + 2048])
             viewer.read(0.05)
-    viewer.wait_until_quiet()
+    viewer.read(2.5)  # not until it is quiet: the noise may have ended on the devices, which move by themselves
     assert viewer.child.isalive()
     for _ in range(4):  # out of whatever the noise has opened; a text that was typed asks before it is lost
         viewer.press("\x1b")

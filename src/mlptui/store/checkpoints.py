@@ -276,14 +276,16 @@ def prune(parent: Path, keep: int) -> list[str]:
     kept |= {c.name for c in islice(whole, WHOLE_KEPT)}
     gone = []
     for checkpoint in checkpoints:
-        if checkpoint.name not in kept and not about(checkpoint.folder).pinned:
+        said = about(checkpoint.folder)
+        if checkpoint.name not in kept and not said.pinned:
             away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
             try:
                 os.rename(checkpoint.folder, away)
             except OSError:
                 continue
             atomic.remove_folder_quietly(away)
-            atomic.unlink_quietly(about_file(checkpoint.folder))
+            if said != About():
+                atomic.unlink_quietly(about_file(checkpoint.folder))
             gone.append(checkpoint.name)
     return gone
 

@@ -15,9 +15,8 @@ from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 ROUNDS = 6  # through all queues, at most
-PATIENCE = (
-    0.5  # seconds after which the next key goes on although the one before is still at work, or was lost with its widget
-)
+PATIENCE = 0.5  # seconds that a key waits for the one before, which may be long at work
+LOST = 0.02  # seconds between looks whether that one was lost with its widget
 
 
 class KeysInOrder(App[int]):
@@ -28,17 +27,25 @@ class KeysInOrder(App[int]):
         self.typed: deque[events.Key] = deque()
         self._turn = 0  # counts the keys that were handed on, so that a late answer about an earlier one means nothing
         self._at_work = False
-        self._patience: Timer | None = None
+        self._waits_for: MessagePump = self
+        self._watch: Timer | None = None
+        self._watched = 0.0  # seconds
 
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
         elif self._at_work:
             self.typed.append(event)
-            if self._patience is None:
-                self._patience = self.set_timer(PATIENCE, partial(self._next, None))
+            if self._watch is None:
+                self._watched = 0.0
+                self._watch = self.set_interval(LOST, self._look_after)
         else:
             await self._hand_on(event)
+
+    async def _look_after(self) -> None:
+        self._watched += LOST
+        if not self._waits_for.is_attached or self._watched > PATIENCE:
+            await self._next(self._turn)
 
     async def _hand_on(self, event: events.Key) -> None:
         if event.is_printable and isinstance(self.focused, Input | TextArea):  # text moves nothing
@@ -46,6 +53,7 @@ class KeysInOrder(App[int]):
             return
         self._turn += 1
         self._at_work = True
+        self._watched = 0.0
         target = self.focused or self.screen
         await super().on_event(event)
         self._round(self._turn, 1, None, target)
@@ -61,29 +69,28 @@ class KeysInOrder(App[int]):
         above = [node for node in target.ancestors_with_self if node is not self]  # type: ignore[attr-defined]
         hop = partial(self._round_ended, turn, number, now)
         for node in reversed(above):
-            hop = partial(_behind, node, self, hop)
+            hop = partial(self._behind, node, hop)
         hop()
 
+    def _behind(self, node: MessagePump, then: Any) -> None:
+        """Run `then` when `node` has done what waits for it; one that is gone has nothing to do."""
+        self._waits_for = node
+        if not node.call_later(then):
+            self.call_later(then)
+
     def _round_ended(self, turn: int, number: int, before: object) -> None:
+        self._waits_for = self
         self.call_later(self.call_later, self._round_again, turn, number, before)
 
     def _round_again(self, turn: int, number: int, before: object) -> None:
         self._round(turn, number + 1, before, self.focused or self.screen)
 
-    async def _next(self, turn: int | None) -> None:
-        if turn is not None and turn != self._turn:
+    async def _next(self, turn: int) -> None:
+        if turn != self._turn:
             return
-        if self._patience is not None:
-            self._patience.stop()
-            self._patience = None
         self._at_work = False
         while self.typed and not self._at_work:
             await self._hand_on(self.typed.popleft())
-        if self.typed:
-            self._patience = self.set_timer(PATIENCE, partial(self._next, None))
-
-
-def _behind(node: MessagePump, app: MessagePump, then: Any) -> None:
-    """Run `then` when `node` has done what waits for it; one that is gone has nothing to do."""
-    if not node.call_later(then):
-        app.call_later(then)
+        if not self.typed and self._watch is not None:
+            self._watch.stop()
+            self._watch = None

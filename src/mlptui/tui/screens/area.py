@@ -43,6 +43,11 @@ class AreaScreen(Screen[None]):
     def on_screen_resume(self, event: Any) -> None:
         self.refresh_bars()
 
+    @property
+    def on_top(self) -> bool:
+        """Whether nothing lies above it; what moves below a dialog is sent whole to the terminal."""
+        return self.is_attached and self.app.screen is self
+
     def refresh_bars(self) -> None:
         """Draw the rows around the body anew, where they changed."""
         if not self.is_mounted:

@@ -103,8 +103,8 @@ class DataScreen(AreaScreen):
     def _tick(self) -> None:
         """Twice a second while something goes on, every other second otherwise; covered only while something was asked."""
         self._ticks += 1
-        busy = bool(self._going) or (self.is_current and any(r.going and not r.going.error for r in self.catalog.rows))
-        if busy or (self.is_current and self._ticks % SLOW == 0):
+        busy = bool(self._going) or (self.on_top and any(r.going and not r.going.error for r in self.catalog.rows))
+        if busy or (self.on_top and self._ticks % SLOW == 0):
             self.reload()
 
     def reload(self) -> None:

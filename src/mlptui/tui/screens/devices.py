@@ -107,7 +107,7 @@ class DevicesScreen(AreaScreen):
         self.set_interval(INTERVAL, while_running(self, self._tick))
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self._read()
 
     def _read(self) -> None:

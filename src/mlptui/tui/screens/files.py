@@ -331,7 +331,7 @@ class FilesScreen(AreaScreen):
         self.reload()
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self.reload()
 
     def reload(self) -> None:

@@ -252,7 +252,7 @@ class RunsScreen(AreaScreen):
         self.reload()
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self.reload()
 
     def reload(self) -> None:
