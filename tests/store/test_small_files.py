@@ -9,7 +9,7 @@ import pytest
 from forks import exit_code, fork
 
 from mlptui.core.errors import StorageError
-from mlptui.store import atomic, host, paths, settings
+from mlptui.store import atomic, choices, host, paths, settings
 from mlptui.store.settings import Settings
 
 
@@ -147,3 +147,21 @@ def test_this_host_has_a_name_and_a_sender() -> None:
     assert host.oom_kills() is None or host.oom_kills() >= 0  # type: ignore[operator]
     assert not host.on_network_storage(Path("/dev/shm"))
     assert not host.on_network_storage(Path("/no/such/place"))
+
+
+def test_of_decisions_at_the_same_time_the_first_one_holds_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "choices.json"
+    read, write = os.pipe()
+
+    def decide(number: int) -> int:
+        choices.remember(path, f"mine {number}", str(number))
+        os.write(write, f"{choices.settle(path, 'which', str(number))}\n".encode())
+        return 0
+
+    pids = [fork(lambda number=i: decide(number)) for i in range(16)]  # type: ignore[misc]
+    assert [exit_code(pid) for pid in pids] == [0] * 16
+    os.close(write)
+    with os.fdopen(read) as answers:
+        said = answers.read().split()
+    assert len(said) == 16 and set(said) == {choices.recall(path, "which")}
+    assert [choices.recall(path, f"mine {i}") for i in range(16)] == [str(i) for i in range(16)], "and none loses another's"

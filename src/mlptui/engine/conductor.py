@@ -107,8 +107,9 @@ class Conductor:
             return
         self.recorder.show(doing="measuring matrix products")
         inputs, targets = next(iter(self.session.train.epoch(0)))
-        self.matmul = matmul.choose(self.session.model, self.session.objective, inputs, targets)
-        choices.remember(kept, key, self.matmul)
+        measured = matmul.choose(self.session.model, self.session.objective, inputs, targets)
+        self.matmul = choices.settle(kept, key, measured)  # of two runs that begin together both take the same
+        matmul.use(self.matmul)
 
     def _matmul_key(self) -> str:
         """What the measurement depends on. Remembered, so that the same recipe gives the same weights on this machine."""
