@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
@@ -31,11 +32,9 @@ COPIED = 256 << 20  # bytes of a file that is not aligned, whose tensors are cop
 
 
 class TensorFile(nn.Module):
-    """What a file holds below a dot in its names. It has no forward. `about` is what the file says of itself."""
+    """What a file holds below a dot in its names. It has no forward. `about` is what the file says of itself, at its root."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.about: dict[str, str] = {}
+    about: Mapping[str, str] = MappingProxyType({})
 
 
 def is_there(paths: Paths, where: str) -> bool:
