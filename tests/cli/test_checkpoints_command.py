@@ -69,6 +69,9 @@ def test_a_copy_can_be_looked_into_and_is_the_same(mlptui, run: Run, tmp_path: P
     place = mlptui("checkpoints", "copy", "last/best", str(tmp_path / "out"), "--json").json["copied"]
     said = mlptui("params", "diff", place, str(run.checkpoints / Path(place).name.removeprefix(f"{run.id}-")))
     assert said.code == 0 and "none, bit for bit" in said.out
+    assert mlptui("params", "diff", place, "last/best").code == 0 and mlptui("params", "diff", "last/0", "last/best").code == 1
+    said = mlptui("params", "list", "last/77")
+    assert said.code == 1 and "has no checkpoint '77'" in said.err
 
 
 def test_removing_asks_and_a_pin_protects(mlptui, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

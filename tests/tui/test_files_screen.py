@@ -80,7 +80,12 @@ async def test_nothing_yet_says_where_they_come_from(make_app, size) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.press("6")
         await settle(pilot, lambda: "no checkpoints yet" in screen_text(app))
-        await pilot.press("enter", "p", "e", "v", "V", "c", "d", "u")
+        for key in ("enter", "p", "e", "v", "V", "c", "d"):
+            app.desk.tell("")
+            await pilot.press(key)
+            await settle(pilot, lambda: "there is no checkpoint here" in screen_text(app))
+        await pilot.press("u")
+        await settle(pilot, lambda: "nothing to bring back" in screen_text(app))
         assert app.is_running and app.current_mode == "files"
 
 
@@ -100,7 +105,7 @@ async def test_checkpoints_are_pinned_noted_filtered_and_told(make_app, trained,
         while view.chosen.run != f"one-{run.id[-4:]}" or view.chosen.step != 10:
             await pilot.press("down")
         await pilot.press("p")
-        await settle(pilot, lambda: view.chosen.pinned and "⚑" in screen_text(app))
+        await settle(pilot, lambda: view.chosen.pinned and " pin " in screen_text(app))
         await pilot.press("e")
         await settle(pilot, lambda: "a note on step 10" in screen_text(app))
         await pilot.press(*"good [b]", "enter")
@@ -137,6 +142,7 @@ async def test_every_byte_is_verified_and_what_is_damaged_is_named_with_what_is_
         assert "the newest good one of this run is step-0000000010" in screen_text(app) and " bad " in screen_text(app)
         await pilot.press("V")
         await settle(pilot, lambda: [row.verified for row in view.all][1:] == ["whole"] * 2)
+        await settle(pilot, lambda: "the newest good one" in screen_text(app) or "2 of 3 checkpoints" in screen_text(app))
         assert view.all[0].damaged and screen_text(app).count("✓") == 2
 
 
@@ -177,9 +183,9 @@ async def test_one_is_copied_out_and_looked_into(make_app, trained, tmp_path: Pa
         await pilot.press("enter")
         await settle(pilot, lambda: app.current_mode == "params" and len(app.params_screen.state.rows) == 2, 60)
         await settle(pilot, lambda: "24.495" in screen_text(app), 60)
-        assert f"of {run.id}, step-0000000010, to read" in screen_text(app)
+        assert f"to read, esc goes back: {run.id}, step-0000000010" in screen_text(app)
         await pilot.press("6", "j", "enter")  # another one, when the area is there already
-        await settle(pilot, lambda: "step-0000000000, to read" in screen_text(app), 60)
+        await settle(pilot, lambda: "step-0000000000 " in screen_text(app), 60)
 
 
 names_ = st.text(max_size=80) | st.sampled_from(HOSTILE)

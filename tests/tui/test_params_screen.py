@@ -972,7 +972,7 @@ async def test_what_was_set_is_asked_for_before_it_is_lost_and_can_be_written(ma
         digest = app.params_screen.state.listed.digest
         app.params_screen.look_into(str(tmp_path / "w.safetensors"))
         await rests(pilot)
-        assert "to read; esc goes back" in screen_text(app) and "Edit" not in screen_text(app).split("\n")[-1]
+        assert "to read, esc goes back" in screen_text(app) and "Edit" not in screen_text(app).split("\n")[-1]
         for key in ("e", "i", "f", "r"):
             await do(pilot, key)
             assert app.screen is app.params_screen and "is not changed here" in notice(app)

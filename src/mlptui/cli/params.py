@@ -7,6 +7,7 @@ from typing import Any
 EXAMPLES = """\
 examples:
   mlptui params list mlp                                   the tensors of a network
+  mlptui params diff last/best last                        two checkpoints of a run
   mlptui params stats last --filter "*.weight"             of a run's newest checkpoint, with statistics
   mlptui params show last "net[1].weight[0, :5]"           any path of the console, in PyTorch's spelling
   mlptui params show w.safetensors 1.weight --npy w.npy    the numbers to a file; --csv as text

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from mlptui.core import text
+from mlptui.core.errors import MlptuiError
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.store.settings import Settings
 from mlptui.tui import keys
 from mlptui.tui.background import Background
 from mlptui.tui.keys import Key
+from mlptui.tui.messages import Noticed
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.workbench import Workbench
 
@@ -67,3 +69,16 @@ def while_running(widget: Any, act: Callable[[], Any]) -> Callable[[], None]:
             act()
 
     return tick
+
+
+def work(widget: Any, act: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    """Do something on the disk in the thread of commands, then `then` with its result; what goes wrong is said."""
+
+    def done(result: Any, error: Exception | None) -> None:
+        if error:
+            widget.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
+        else:
+            then(result)
+
+    if not host(widget).background["commands"].submit(act, done):
+        widget.post_message(Noticed("the work before is not done yet", bad=True))

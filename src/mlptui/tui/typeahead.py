@@ -10,6 +10,7 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
@@ -58,7 +59,7 @@ class KeysInOrder(App[int]):
         await super().on_event(event)
         self._round(self._turn, 1, None, target)
 
-    def _round(self, turn: int, number: int, before: object, target: MessagePump) -> None:
+    def _round(self, turn: int, number: int, before: object, target: DOMNode) -> None:
         """Behind the key through the queues of `target` and all above it."""
         if turn != self._turn:
             return
@@ -66,7 +67,7 @@ class KeysInOrder(App[int]):
         if (number > 2 and now == before) or number > ROUNDS:
             self.call_later(self._next, turn)
             return
-        above = [node for node in target.ancestors_with_self if node is not self]  # type: ignore[attr-defined]
+        above = [node for node in target.ancestors_with_self if node is not self]
         hop = partial(self._round_ended, turn, number, now)
         for node in reversed(above):
             hop = partial(self._behind, node, hop)

@@ -397,10 +397,10 @@ class Parameters:
         return Exported(file=request.file, size=len(data))
 
 
-def _moment(name: str, value: object) -> Moment:
+def _moment(name: str, value: Any) -> Moment:
     if isinstance(value, torch.Tensor) and value.dim():
         return Moment(name=safe(name, 60), numbers=views.measured(value))
-    return Moment(name=safe(name, 60), value=float(value))  # type: ignore[arg-type]
+    return Moment(name=safe(name, 60), value=float(value))
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store import atomic, checkpoints, rundir
+from mlptui.store import atomic, checkpoints, collection, rundir
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
 from mlptui.store.paths import Paths
 
@@ -28,6 +29,7 @@ DTYPES = {  # by their names in the file
 }  # fmt: skip
 
 
+OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
 COPIED = 256 << 20  # bytes of a file that is not aligned, whose tensors are copied to be looked at
 
 
@@ -38,7 +40,7 @@ class TensorFile(nn.Module):
 
 
 def is_there(paths: Paths, where: str) -> bool:
-    """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`)."""
+    """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`; `last/best`)."""
     try:
         path = Path(where).expanduser()
         return (
@@ -46,6 +48,7 @@ def is_there(paths: Paths, where: str) -> bool:
             or (path / MANIFEST).is_file()
             or (path.suffix == SUFFIX and path.is_file())
             or _is_run(paths, where)
+            or (bool(OF_A_RUN.fullmatch(where)) and not path.exists())
         )
     except (OSError, RuntimeError):  # the latter for ~nobody
         return False
@@ -66,6 +69,11 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
         return of_checkpoint(checkpoint), ", ".join(filter(None, (str(checkpoint.manifest.get("run", "")), checkpoint.name)))
     if path.suffix == SUFFIX:
         return of_file(path), path.name
+    if OF_A_RUN.fullmatch(where):
+        entry = collection.find(paths, where)
+        if entry.checkpoint is None:
+            raise ParameterError(entry.problem)
+        return of_checkpoint(entry.checkpoint), f"{entry.run.id}, {entry.folder.name}"
     if where == "last" or _is_run(paths, where):
         run = rundir.find(paths, where)
         newest, _ = checkpoints.newest_verified(run.checkpoints)
@@ -83,6 +91,8 @@ def version(paths: Paths, where: str) -> tuple[object, ...]:
         if newest is None:
             return ()
         path = newest
+    elif OF_A_RUN.fullmatch(where):
+        path = collection.find(paths, where).folder
     found = (path / MANIFEST if path.is_dir() else path).stat()
     return (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
 

@@ -91,7 +91,7 @@ def widths(cells: int) -> list[int]:
 
 
 def cells_of(row: CheckpointRow, now: float, glyphs: Glyphs) -> list[str]:
-    pin = ("pin " if glyphs.ascii else "⚑ ") if row.pinned else ""
+    pin = "pin " if row.pinned else ""
     return [
         marks(row, glyphs)[0],
         text.safe(row.run, 200),
@@ -166,7 +166,8 @@ def _empty(view: FileList) -> list[Line]:
         [],
         [("no checkpoints yet", PLAIN)],
         [],
-        [("A run saves one at its beginning and after each epoch: 4 opens the training form.", DIM)],
+        [("A run saves one at its beginning and after each epoch.", DIM)],
+        [("4 opens the training form; r there starts a run.", DIM)],
     ]
 
 

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from mlptui.core import bench
 from mlptui.core.bench import Answer
-from mlptui.tui.desk import host
+from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed
@@ -54,6 +54,54 @@ class AreaScreen(Screen[None]):
             return
         self.query_one(WorkbenchBar).redraw()
         self.query_one(KeyBar).show_keys(self.panel_keys())
+
+
+class ListScreen(AreaScreen):
+    """An area with one list of what lies on the disk, read again every INTERVAL seconds in the thread READER."""
+
+    LIST: type[Widget]
+    READER = ""  # the thread that reads
+    INTERVAL = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._again = False  # asked for while it was being read
+
+    def reads(self) -> list[Any]:
+        """The rows; in the thread. Raises what it likes."""
+        raise NotImplementedError
+
+    def shows(self, rows: list[Any]) -> None:
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(self.LIST).focus()
+        self.reload()
+        self.set_interval(self.INTERVAL, while_running(self, self._tick))
+
+    def on_screen_resume(self, event: Any) -> None:
+        super().on_screen_resume(event)
+        self.reload()
+
+    def _tick(self) -> None:
+        if self.on_top:
+            self.reload()
+
+    def reload(self) -> None:
+        """Read what is there; asked for while that is under way, once more after it."""
+
+        def done(rows: list[Any] | None, error: Exception | None) -> None:
+            if error:
+                self.post_message(Noticed(f"{self.NAME} cannot be read: {error}", bad=True))
+            elif rows is not None and self.query(self.LIST):
+                self.shows(rows)
+            if self._again:
+                self._again = False
+                self.reload()
+
+        if not host(self).background[self.READER].submit(self.reads, done):
+            self._again = True
 
 
 class BenchScreen(AreaScreen):

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,16 @@ from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
-from mlptui.tui.desk import host, while_running
+from mlptui.tui.desk import host, work
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import LookedInto, Noticed
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
-from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.network import LineScreen
 from mlptui.tui.widgets.cursor import CursorCanvas
-
-INTERVAL = 2.0
 
 
 class CheckpointReader:
@@ -105,6 +103,7 @@ class FilesCanvas(CursorCanvas):
         self.filter = ""
         self.verified: dict[tuple[str, float], str] = {}  # by id and when it was made: "whole", or why it is not
         self._to_verify: deque[CheckpointRow] = deque()
+        self._outcomes: list[bool] = []  # of those verified in a row, whether each was whole
         self._verifies = False
 
     def row_count(self) -> int:
@@ -133,14 +132,20 @@ class FilesCanvas(CursorCanvas):
     def chosen(self) -> CheckpointRow | None:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
+    def _here(self) -> CheckpointRow | None:
+        """The one under the cursor; says so where there is none."""
+        if self.chosen is None:
+            self.post_message(Noticed("there is no checkpoint here"))
+        return self.chosen
+
     # keys
 
     def action_look(self) -> None:
-        if self.chosen:
-            self.post_message(LookedInto(self.chosen.folder))
+        if row := self._here():
+            self.post_message(LookedInto(row.folder))
 
     def action_pin(self) -> None:
-        if row := self.chosen:
+        if row := self._here():
             self._tell(
                 row,
                 f"{row.run}, step {row.step:,}: {'not pinned any more' if row.pinned else 'pinned'}",
@@ -148,7 +153,7 @@ class FilesCanvas(CursorCanvas):
             )
 
     def action_note(self) -> None:
-        if not (row := self.chosen):
+        if not (row := self._here()):
             return
 
         def given(values: dict[str, str] | None) -> None:
@@ -164,7 +169,7 @@ class FilesCanvas(CursorCanvas):
             self.post_message(Noticed(said))
             self._reload()
 
-        self._do(lambda: collection.tell(collection.find(self._paths, row.id), **changes), then)
+        work(self, lambda: collection.tell(collection.find(self._paths, row.id), **changes), then)
 
     def action_filter(self) -> None:
         def given(values: dict[str, str] | None) -> None:
@@ -185,13 +190,14 @@ class FilesCanvas(CursorCanvas):
         self.show_rows(self.all)
 
     def action_copy(self) -> None:
-        if not (row := self.chosen):
+        if not (row := self._here()):
             return
 
         def given(values: dict[str, str] | None) -> None:
             if values and values["value"]:
                 where = Path(values["value"]).expanduser()
-                self._do(
+                work(
+                    self,
                     lambda: collection.copy_out(collection.find(self._paths, row.id), where),
                     lambda place: self.post_message(Noticed(f"copied to {place}")),
                 )
@@ -201,11 +207,12 @@ class FilesCanvas(CursorCanvas):
         self.app.push_screen(LineScreen(title, "to", "~/models", told, lambda _: ""), given)
 
     def action_verify(self) -> None:
-        if self.chosen:
-            self._verify([self.chosen])
+        if row := self._here():
+            self._verify([row])
 
     def action_verify_all(self) -> None:
-        self._verify(self.rows)
+        if self._here():
+            self._verify(self.rows)
 
     def _verify(self, rows: list[CheckpointRow]) -> None:
         waiting = {row.id for row in self._to_verify}
@@ -214,7 +221,10 @@ class FilesCanvas(CursorCanvas):
 
     def _verify_next(self) -> None:
         """One after the other, so that esc ends it soon."""
-        if self._verifies or not self._to_verify:
+        if self._verifies:
+            return
+        if not self._to_verify:
+            self._outcomes.clear()
             return
         row = self._to_verify.popleft()
 
@@ -231,11 +241,15 @@ class FilesCanvas(CursorCanvas):
             else:
                 problem, good = found
                 self.verified[row.id, row.created] = problem or "whole"
+                self._outcomes.append(not problem)
                 if problem:
                     instead = f"; the newest good one of this run is {good.rpartition('/')[2]}" if good else ""
                     self.post_message(Noticed(problem + instead, bad=True))
                 elif not self._to_verify:
-                    self.post_message(Noticed(f"{row.run}, step {row.step:,}: every byte as it was written"))
+                    whole = sum(self._outcomes)
+                    one = f"{row.run}, step {row.step:,}: every byte as it was written"
+                    many = f"{whole:,} of {len(self._outcomes):,} checkpoints are as they were written"
+                    self.post_message(Noticed(one if len(self._outcomes) == 1 else many))
             self.show_rows(self.all)
             self._verify_next()
 
@@ -243,7 +257,7 @@ class FilesCanvas(CursorCanvas):
         self.redraw()
 
     def action_delete(self) -> None:
-        if not (row := self.chosen):
+        if not (row := self._here()):
             return
         if row.pinned:
             self.post_message(Noticed("it is pinned; p takes the pin away first", bad=True))
@@ -256,7 +270,7 @@ class FilesCanvas(CursorCanvas):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(lambda: collection.remove(self._paths, collection.find(self._paths, row.id)), removed)
+                work(self, lambda: collection.remove(self._paths, collection.find(self._paths, row.id)), removed)
 
         best = "It is the best of its run. " if row.best else ""
         text = f"step {row.step:,} of {row.run}\n{best}u brings it back until the viewer ends."
@@ -274,7 +288,7 @@ class FilesCanvas(CursorCanvas):
             self.post_message(Noticed(f"{name} is back"))
             self._reload()
 
-        self._do(lambda: collection.restore(self._paths, place), restored)
+        work(self, lambda: collection.restore(self._paths, place), restored)
 
     # what they share
 
@@ -287,19 +301,10 @@ class FilesCanvas(CursorCanvas):
         if isinstance(screen, FilesScreen):
             screen.reload()
 
-    def _do(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        def done(result: Any, error: Exception | None) -> None:
-            if error:
-                self.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
-            else:
-                then(result)
 
-        if not host(self).background["commands"].submit(work, done):
-            self.post_message(Noticed("the work before is not done yet", bad=True))
-
-
-class FilesScreen(AreaScreen):
+class FilesScreen(ListScreen):
     NUMBER, NAME = 6, "Files"
+    LIST, READER = FilesCanvas, "files"
     WORDS = (
         "All checkpoints of all runs, the newest run first. enter looks into one in area 3; a pinned one is never removed by\n"
         "its run; v reads every byte and compares it with what was written."
@@ -308,7 +313,6 @@ class FilesScreen(AreaScreen):
     def __init__(self, paths: Paths) -> None:
         super().__init__()
         self._reader = CheckpointReader(paths)
-        self._again = False
 
     def body(self) -> Iterable[Widget]:
         yield FilesCanvas()
@@ -320,30 +324,8 @@ class FilesScreen(AreaScreen):
     def panel_keys(self) -> list[Key]:
         return keys.FILES
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.canvas.focus()
-        self.reload()
-        self.set_interval(INTERVAL, while_running(self, self._tick))
+    def reads(self) -> list[Any]:
+        return self._reader.read()
 
-    def on_screen_resume(self, event: object) -> None:
-        super().on_screen_resume(event)
-        self.reload()
-
-    def _tick(self) -> None:
-        if self.on_top:
-            self.reload()
-
-    def reload(self) -> None:
-        """Read what is there; asked for while that is under way, once more after it."""
-
-        def done(rows: list[CheckpointRow] | None, error: Exception | None) -> None:
-            if error:
-                self.post_message(Noticed(f"the checkpoints cannot be read: {error}", bad=True))
-            elif rows is not None and self.query(FilesCanvas):
-                self.canvas.show_rows(rows)
-            if self._again:
-                self._again = False
-                self.reload()
-
-        self._again = not host(self).background["files"].submit(self._reader.read, done) or self._again
+    def shows(self, rows: list[Any]) -> None:
+        self.canvas.show_rows(rows)

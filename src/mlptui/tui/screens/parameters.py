@@ -217,6 +217,7 @@ class ParamsScreen(BenchScreen):
     def _see(self, source: str) -> None:
         """The tensors of something else: "" is the network."""
         self.state.leave(source)
+        self.refresh_bars()
         self.tensors.empty = ("reading ...",)
         self.numbers.reset()
         self.tensors.redraw()
@@ -371,7 +372,7 @@ class ParamsScreen(BenchScreen):
             if values is not None and values["value"] != self.state.source:
                 self._see(values["value"])
 
-        told = "last (the newest run), a run's id, a checkpoint's folder, a .safetensors file; esc in the list goes back"
+        told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a .safetensors file; esc goes back"
         self.app.push_screen(
             LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source), given
         )

@@ -4,29 +4,28 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Input
 
-from mlptui.core.errors import MlptuiError, StorageError
+from mlptui.core.errors import StorageError
 from mlptui.core.status import ENDED, Status
 from mlptui.store import rundir
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
-from mlptui.tui.desk import host, while_running
+from mlptui.tui.desk import host, work
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed, RunChosen
 from mlptui.tui.render import runs
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.runs import RunRow
-from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.widgets.cursor import CursorCanvas
-
-INTERVAL = 2.0
 
 
 class RunReader:
@@ -187,7 +186,7 @@ class RunsCanvas(CursorCanvas):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(lambda: rundir.remove(self._paths, Run(self._paths.runs / row.id)), self._was_removed)
+                work(self, lambda: rundir.remove(self._paths, Run(self._paths.runs / row.id)), self._was_removed)
 
         text = f"{row.id}\nwith all its checkpoints. u brings it back until the viewer ends."
         self.app.push_screen(Question("delete this run?", text, "delete it", "keep it"), answered)
@@ -210,21 +209,12 @@ class RunsCanvas(CursorCanvas):
             self.show_rows(sorted([*self.all, read_row(run)], key=lambda row: row.id, reverse=True))
             self.post_message(Noticed(f"{run.id} is back"))
 
-        self._do(lambda: rundir.restore(self._paths, place), restored)
-
-    def _do(self, work, then) -> None:  # type: ignore[no-untyped-def]
-        def done(result: object, error: Exception | None) -> None:
-            if error:
-                self.post_message(Noticed(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True))
-            else:
-                then(result)
-
-        if not host(self).background["commands"].submit(work, done):
-            self.post_message(Noticed("the work before is not done yet", bad=True))
+        work(self, lambda: rundir.restore(self._paths, place), restored)
 
 
-class RunsScreen(AreaScreen):
+class RunsScreen(ListScreen):
     NUMBER, NAME = 5, "Runs"
+    LIST, READER = RunsCanvas, "runs"
     WORDS = "All runs of this data folder, newest first: those that this viewer started and all others."
 
     def __init__(self, paths: Paths) -> None:
@@ -241,25 +231,8 @@ class RunsScreen(AreaScreen):
     def panel_keys(self) -> list[Key]:
         return keys.RUNS
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.canvas.focus()
-        self.reload()
-        self.set_interval(INTERVAL, while_running(self, self._tick))
+    def reads(self) -> list[Any]:
+        return self._reader.read()
 
-    def on_screen_resume(self, event: object) -> None:
-        super().on_screen_resume(event)
-        self.reload()
-
-    def _tick(self) -> None:
-        if self.on_top:
-            self.reload()
-
-    def reload(self) -> None:
-        def done(rows: object, error: Exception | None) -> None:
-            if error:
-                self.post_message(Noticed(f"the runs cannot be read: {error}", bad=True))
-            elif isinstance(rows, list) and self.is_mounted:
-                self.canvas.show_rows(rows)
-
-        host(self).background["runs"].submit(self._reader.read, done)
+    def shows(self, rows: list[Any]) -> None:
+        self.canvas.show_rows(rows)

@@ -51,7 +51,7 @@ class ListCanvas(CursorCanvas):
         if state.marked:
             parts.append(f"marked: {len(state.marked)}")
         if state.source:
-            parts.append(f"of {state.of or state.source}, to read; esc goes back to the network")
+            parts.append(f"to read, esc goes back: {state.of or state.source}")
         return "   ".join(parts)
 
     def draw(self, width: int, height: int) -> list[Line]:
