@@ -9,11 +9,6 @@ from mlptui.core.parameters.messages import Console, Said
 from mlptui.tui.screens.prompt import Field, Prompt, common
 from mlptui.tui.session import Session
 
-EXAMPLES = (
-    ("net[0].weight.data[0, 0] = 100     net[0].bias += 1     0.weight.mean()", "dim"),
-    ("net[4].weight = net[2].weight ties     nn.init.normal_(net[0].weight, std=0.01)", "dim"),
-    ("net.named_parameters()     net.state_dict()     type(net[0].bias)     net[0].weight.grad", "dim"),
-)
 ENDINGS = (
     "data", "grad", "shape", "dtype", "requires_grad", "mean()", "std()", "min()", "max()", "norm()", "numel()", "fill_(",
     "T",
@@ -32,8 +27,22 @@ class ConsoleScreen(Prompt):
         super().__init__()
         self._session, self._names = session, names
         self._at = len(self.history)
-        self.told = list(EXAMPLES)
+        self.told = self._examples()
         self._source = source
+
+    def _examples(self) -> list[tuple[str, str]]:
+        """Lines that this network can take, in two columns."""
+        spelled = [name for name in self._names if name.startswith("net")]
+        weights = [name for name in spelled if name.endswith("weight")] or ["net[0].weight"]
+        first, last = weights[0], weights[-1]
+        bias = next((name for name in spelled if name.endswith("bias")), first)
+        pairs = (
+            (f"{first}.data[0, 0] = 100", f"{bias} += 1"),
+            (f"{first}.mean()", f"type({bias})"),
+            (f"{first}.grad", f"{first}.requires_grad = False"),
+            (f"nn.init.zeros_({last})", "net.state_dict()"),
+        )
+        return [(f" {left:<36} {right}", "dim") for left, right in pairs]
 
     def answers(self) -> list[tuple[str, str]]:
         return [("enter", "do it"), ("tab", "complete"), ("↑", "earlier lines"), ("esc", "back")]
@@ -43,7 +52,8 @@ class ConsoleScreen(Prompt):
         if not line:
             return
         if line in ("?", "help"):
-            self.tell(*EXAMPLES)
+            self.tell(*self._examples())
+            self.lines[0].value = ""
             return
         self.history.append(line)
         self._at = len(self.history)

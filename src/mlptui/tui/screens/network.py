@@ -43,14 +43,17 @@ class _List(Canvas):
 class ChoiceScreen(ModalScreen[str]):
     """A line to type into, and below it what fits to it. What is typed can be the answer itself, if `accepts` says so.
 
-    `accepts` gives "" for an answer, else why it is none. Tab completes a path.
+    `accepts` gives "" for an answer, else why it is none. Tab completes a path, where `paths` can be an answer.
     """
 
     CSS = "ChoiceScreen { layers: frame lines; background: transparent; }"
     WIDTH, HEIGHT = 78, 22
 
-    def __init__(self, title: str, hint: str, choices: list[Choice], accepts: Callable[[str], str]) -> None:
+    def __init__(
+        self, title: str, hint: str, choices: list[Choice], accepts: Callable[[str], str], paths: bool = True
+    ) -> None:
         super().__init__()
+        self.paths = paths
         self._heading, self._hint, self.choices, self._accepts = title, hint, choices, accepts
         self.at = 0
         self._told, self._told_role = "", BAD
@@ -106,7 +109,7 @@ class ChoiceScreen(ModalScreen[str]):
             body.append([("enter takes what you typed; tab completes" if path else "nothing is called so", DIM)])
         body += [[]] * (rows + 2 - len(body))
         body.append([(self._told, self._told_role)])
-        keys = (("enter", "take it"), ("tab", "complete a path"), ("esc", "not now"))
+        keys = [("enter", "take it"), *([("tab", "complete a path")] if self.paths else []), ("esc", "not now")]
         body.append([part for key, does in keys for part in ((f"{key} ", ACCENT), (f"{does}   ", PLAIN))])
         return panel(self._heading, [(f"{len(found):,}", DIM)], body, (width, height), self.query_one(_List).glyphs, True)
 

@@ -321,12 +321,12 @@ class ParamsScreen(BenchScreen):
         present = self.state.sort or "the network's order"
         told = dict.fromkeys((self.state.sort,), "as it is now, turned round") | {"bad": "nan and infinities"}
         names = [Choice(name, told.get(name, ""), name) for name in SORTS]
-        self.app.push_screen(
-            ChoiceScreen(
-                f"sort by (now: {present})", "a column", names, lambda text: "" if text in SORTS else "no such column"
-            ),
-            chosen,
-        )
+
+        def check(text: str) -> str:
+            return "" if text in SORTS else "no such column"
+
+        screen = ChoiceScreen(f"sort by (now: {present})", "a column", names, check, paths=False)
+        self.app.push_screen(screen, chosen)
 
     # changes
 
