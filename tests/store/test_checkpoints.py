@@ -15,7 +15,7 @@ from tensors import tensor_file, with_header
 
 from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.store import checkpoints, sealed
-from mlptui.store.checkpoints import HEADER_LIMIT, TENSOR_LIMIT, check_tensor_header, commit, listed, newest_verified, prune
+from mlptui.store.checkpoints import check_tensor_header, commit, listed, newest_verified, prune
 
 NAMES = ("model.safetensors", "training.safetensors", "checkpoint.json")
 

@@ -16,8 +16,9 @@ COMMANDS = {
     "runs": "list, follow and command runs",
     "data": "list and import data sets",
     "model": "show and check networks, print them as PyTorch scripts",
-    "params": "list, show, set, draw, tie and compare tensors",
+    "params": "list, show, set, draw, tie, load and compare tensors",
     "checkpoints": "list, verify, pin, annotate, copy and remove checkpoints",
+    "files": "look into any file of tensors, without running what is in it",
     "devices": "show the processor and the GPUs",
     "paths": "show where everything lies",
 }

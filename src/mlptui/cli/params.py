@@ -16,9 +16,11 @@ examples:
   mlptui params change last "clamp -0.1 0.1" "*.weight" --out w.safetensors
   mlptui params tie "nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))" 2.weight 0.weight --out w.safetensors
   mlptui params diff w.safetensors last                    tensor by tensor
+  mlptui params load theirs.pt mlp --dry-run               which tensor goes where; prefixes and moved nesting are found
+  mlptui params load theirs.pt mlp --slice 3.weight --out w.safetensors
   mlptui train --architecture mlp --weights w.safetensors  begin a run with them
 
-what is named first is a checkpoint's folder, a run (its newest checkpoint), a .safetensors file, or a network: a name from
+what is named first is a checkpoint's folder, a run (its newest checkpoint), a file of tensors, or a network: a name from
 'mlptui model list', an architecture, your own file as nets.py:MLP, torchvision:NAME
 """
 
@@ -59,7 +61,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "how", help='"fill 0", "clamp -1 1", "clamp - 1", "copy w.safetensors:1.weight", "dtype float64", freeze'
     )
     change.add_argument("tensor", nargs="+", help='which: 1.weight, "*.bias", Linear, Linear.weight')
-    for one in (init, set_, tie, change):
+    load = action("load", "put the tensors of a file into a network: a plan, then the weights", _load)
+    _source(load)
+    load.add_argument("network", help="where they go: a network, or another checkpoint")
+    load.add_argument("--map", action="append", default=[], metavar="NAME=FILES_NAME", help="the file's name for one tensor")
+    load.add_argument("--skip", action="append", default=[], metavar="NAME", help="leave this tensor as it is")
+    load.add_argument("--slice", action="append", default=[], metavar="NAME", help="take the part that both shapes have")
+    load.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    for one in (init, set_, tie, change, load):
         one.add_argument("--out", type=Path, metavar="FILE", help="where the weights go, as safetensors")
     diff = action("diff", "how two sources differ, tensor by tensor", _diff)
     _source(diff)
@@ -67,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a checkpoint, run, .safetensors file, or a network")
+    parser.add_argument("source", help="a checkpoint, run, file of tensors, or a network")
     parser.add_argument("--seed", type=int, default=0, help="what a network's weights are drawn from (0)")
 
 
@@ -80,7 +89,7 @@ def _opened(where: str, seed: int) -> Any:
     places = paths.find()
     is_there = files.is_there(places, where)
     if not is_there and (where.endswith(files.SUFFIX) or (where.startswith(("/", "./", "~")) and ":" not in where)):
-        raise UsageError(f"{where} is no checkpoint, and no .safetensors file that is there")
+        raise UsageError(f"{where} is no checkpoint, and no file of tensors that is there")
     return sources.opened(places, where, "" if is_there else network(where)[0], seed)
 
 
@@ -267,6 +276,47 @@ def _tie(options: argparse.Namespace) -> int:
     if not options.json:
         output.data(sheet.text.rstrip())
     return _finish(options, workbench, f"{sheet.parameters:,} parameters", sheet.text)
+
+
+def _load(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.core.parameters.messages import Load, Plan
+    from mlptui.core.text import number
+
+    mapped = []
+    for text in options.map:
+        name, equals, files_name = text.partition("=")
+        if not equals:
+            raise UsageError(f"write the network's name=the file's name, not {text!r}")
+        mapped.append((name.strip(), files_name.strip()))
+    workbench = _opened(options.network, options.seed)
+    plan = Plan(source=options.source, mapped=tuple(mapped), skipped=tuple(options.skip), sliced=tuple(options.slice))
+    planned = _done(workbench, plan)
+    if options.json and options.dry_run:
+        for row in planned.rows:
+            output.as_json(row.model_dump())
+        return 0
+    if not options.json:
+        header = ["network", "shape", "", "file", "shape", "does", "changes by"]
+        rows = [
+            [
+                row.target or "-",
+                str(list(row.target_shape)) if row.target else "",
+                row.state,
+                row.source if row.state != "same name" else "",
+                str(list(row.source_shape)) if row.source and row.source_shape != row.target_shape else "",
+                row.action if row.target else "",
+                "" if row.difference is None else "equal, bit for bit" if row.difference == 0 else number(row.difference),
+            ]
+            for row in planned.rows
+        ]
+        output.table(header, rows, right=(6,))
+    if options.dry_run:
+        output.narrate(f"would change {planned.coming} tensors; {planned.equal} are equal already; nothing is changed")
+        return 0
+    sheet = _done(workbench, Load(plan=plan))
+    return _finish(options, workbench, sheet.note)
 
 
 def _finish(options: argparse.Namespace, workbench: Any, words: str, text: str = "") -> int:

@@ -21,13 +21,15 @@ MAX_LINE = 1 << 28  # bytes of one message
 
 
 class Open(Value):
-    """Another network. With `keep`, weights whose names and shapes still fit stay; `weights` is a file to take them from."""
+    """Another network. With `keep`, weights whose names and shapes still fit stay; `weights` is a file to take them from
+    that the bench kept of it, `source` a checkpoint or file whose tensors are loaded as far as they fit."""
 
     kind: Literal["open"] = "open"
     text: str
     seed: int = 0
     keep: bool = False
     weights: str = ""
+    source: str = ""
 
 
 class Change(Value):
@@ -123,6 +125,8 @@ Request = (
     | parameters.Tie
     | parameters.Train
     | parameters.Export
+    | parameters.Plan
+    | parameters.Load
 )
 
 # answers
@@ -338,6 +342,7 @@ Answer = (
     | parameters.Said
     | parameters.Previewed
     | parameters.Exported
+    | parameters.Planned
 )
 
 # Long answers come in parts, so that whoever reads them can do something else in between: lines with some of the items of a
@@ -346,6 +351,7 @@ PARTS: dict[str, tuple[str, TypeAdapter[tuple[Value, ...]]]] = {
     "sheet": ("rows", TypeAdapter(tuple[Row, ...])),
     "shapes": ("passed", TypeAdapter(tuple[Passed, ...])),
     "listed": ("rows", TypeAdapter(tuple[parameters.TensorRow, ...])),
+    "planned": ("rows", TypeAdapter(tuple[parameters.PlanRow, ...])),
 }
 PART = 500  # items of a line
 

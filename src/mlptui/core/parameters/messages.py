@@ -115,6 +115,23 @@ class Export(Value):
     file: str
 
 
+class Plan(Value):
+    """How the tensors of `source` would go into the network: `mapped` are (the network's name, the file's name)."""
+
+    kind: Literal["plan"] = "plan"
+    source: str
+    mapped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[str, ...] = ()
+    sliced: tuple[str, ...] = ()
+
+
+class Load(Value):
+    """Do what a plan says."""
+
+    kind: Literal["load"] = "load"
+    plan: Plan
+
+
 # answers
 
 
@@ -278,3 +295,37 @@ class Exported(Value):
     kind: Literal["exported"] = "exported"
     file: str
     size: int
+
+
+class PlanRow(Value):
+    """A row of a plan, as `core.parameters.plan.Match`. `difference` is the largest between what is there and what would come:
+    0 is equal bit for bit, None where nothing comes. Types are given where they differ."""
+
+    target: str
+    source: str
+    state: str
+    action: str
+    target_shape: tuple[int, ...] = ()
+    source_shape: tuple[int, ...] = ()
+    types: str = ""
+    difference: float | None = None
+
+
+class Planned(Value):
+    """`of` says what the source is, `names` are the file's."""
+
+    kind: Literal["planned"] = "planned"
+    of: str
+    rows: tuple[PlanRow, ...] = ()
+
+    @property
+    def coming(self) -> int:
+        """Tensors that would get other numbers."""
+        return sum(1 for row in self.rows if row.difference is not None and row.difference != 0)
+
+    @property
+    def equal(self) -> int:
+        return sum(1 for row in self.rows if row.difference == 0)
+
+    def count(self, state: str) -> int:
+        return sum(1 for row in self.rows if row.state == state)

@@ -29,7 +29,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine import weights
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import same_randomness
-from mlptui.engine.parameters import contents, evaluate, files, initialise, passes, shown, tensors, views
+from mlptui.engine.parameters import contents, evaluate, files, initialise, passes, plans, shown, tensors, views
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure
 from mlptui.engine.parameters.tensors import Named
@@ -68,6 +68,8 @@ class Parameters:
             messages.Tie: self.tie,
             messages.Train: self.train,
             messages.Export: self.export,
+            messages.Plan: self.plan,
+            messages.Load: self.load,
         }
 
     @property
@@ -87,7 +89,7 @@ class Parameters:
 
     def _open(self, source: str) -> None:
         if not files.is_there(self.workbench.paths, source):
-            raise ParameterError(f"{safe(source, 200)} is no checkpoint's folder, run, or .safetensors file that is there")
+            raise ParameterError(f"{safe(source, 200)} is no checkpoint, run or file of tensors that is there")
         try:
             version = files.version(self.workbench.paths, source)
         except OSError as error:
@@ -102,7 +104,7 @@ class Parameters:
             self._open(request.source)
         model = self._seen(request.source)
         rows = tuple(tensors.row(named) for named in tensors.tensors(model).values())
-        digest = "" if request.source.endswith(files.SUFFIX) else tensors.digest(model)  # a file is not read through
+        digest = "" if Path(request.source).expanduser().is_file() else tensors.digest(model)  # a file is not read through
         return Listed(rows=rows, digest=digest, of=self._of if request.source else "")
 
     def measure(self, request: messages.Measure) -> Measures:
@@ -385,6 +387,21 @@ class Parameters:
         sheet = self._edit(moved, act, note, training=done.training, **same)
         self._updates = {contents.stamp(mine[path].tensor): share for path, share in done.moved.items()}
         return sheet
+
+    def plan(self, request: messages.Plan) -> messages.Planned:
+        return plans.told(plans.draw(self.workbench.paths, self.model, request))
+
+    def load(self, request: messages.Load) -> Sheet:
+        drawn = plans.draw(self.workbench.paths, self.model, request.plan)
+        note = ""
+
+        def act() -> None:
+            nonlocal note
+            note = plans.put(drawn)
+
+        self.workbench.states.edit(f"load {safe(drawn.of, 100)}", act)
+        self.workbench.now.note = note
+        return self.workbench.sheet()
 
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)

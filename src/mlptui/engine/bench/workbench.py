@@ -17,6 +17,7 @@ from mlptui.core.architecture.tree import Layer, label, parameter_count
 from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise, Place, Refused, Request, Sheet, Step
 from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
 from mlptui.core.parameters.console import ConsoleError
+from mlptui.core.parameters.messages import Plan
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign, weights
@@ -32,7 +33,7 @@ from mlptui.engine.inspect.compare import compare
 from mlptui.engine.inspect.copies import CopyError, copied
 from mlptui.engine.inspect.flow import flow
 from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
-from mlptui.engine.parameters import ties
+from mlptui.engine.parameters import plans, ties
 from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
 from mlptui.store.paths import Paths
@@ -111,6 +112,8 @@ class Workbench:
         before = self.states.now
         if request.weights:
             note = weights.load(model, Path(request.weights), request.text)
+        elif request.source:
+            note = plans.put(plans.draw(self.paths, model, Plan(source=request.source)))
         elif request.keep and before is not None:
             note = weights.transplant(before.model, model)
         if before is not None and before.text == request.text and request.weights:  # it came back as it was

@@ -1,9 +1,9 @@
 """Tensors that lie in files, looked at without the network that they are of: nothing is built, no code is run."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +17,10 @@ from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store import atomic, checkpoints, collection, rundir
+from mlptui.store import checkpoints, collection, rundir
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
+from mlptui.store.formats import opening
+from mlptui.store.formats.contents import Stored
 from mlptui.store.paths import Paths
 
 SUFFIX = ".safetensors"
@@ -26,11 +28,12 @@ DTYPES = {  # by their names in the file
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "U16": torch.uint16,
     "U32": torch.uint32, "U64": torch.uint64, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
 }  # fmt: skip
 
 
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
-COPIED = 256 << 20  # bytes of a file that is not aligned, whose tensors are copied to be looked at
+COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
 
 
 class TensorFile(nn.Module):
@@ -46,7 +49,7 @@ def is_there(paths: Paths, where: str) -> bool:
         return (
             where == "last"
             or (path / MANIFEST).is_file()
-            or (path.suffix == SUFFIX and path.is_file())
+            or opening.is_there(path)
             or _is_run(paths, where)
             or (bool(OF_A_RUN.fullmatch(where)) and not path.exists())
         )
@@ -67,8 +70,8 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
     if (path / MANIFEST).is_file():
         checkpoint = checkpoints.load(path)
         return of_checkpoint(checkpoint), ", ".join(filter(None, (str(checkpoint.manifest.get("run", "")), checkpoint.name)))
-    if path.suffix == SUFFIX:
-        return of_file(path), path.name
+    if path.suffix == SUFFIX or path.is_file():
+        return of_file(path), safe(path.name, 200)
     if OF_A_RUN.fullmatch(where):
         entry = collection.find(paths, where)
         if entry.checkpoint is None:
@@ -80,7 +83,7 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
         if newest is None:
             raise ParameterError(f"{run.id} has no checkpoint that can be read")
         return of_checkpoint(newest), f"{run.id}, {newest.name}"
-    raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or .safetensors file")
+    raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or file of tensors")
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:
@@ -107,39 +110,61 @@ def of_checkpoint(checkpoint: Checkpoint) -> TensorFile:
 
 
 def of_file(path: Path) -> TensorFile:
-    """Its numbers stay in the file until they are read. Raises ParameterError, CheckpointError."""
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(8)
-            head += file.read(min(int.from_bytes(head, "little"), checkpoints.HEADER_LIMIT))
-        header = checkpoints.check_tensor_header(head, safe(path.name, 200), size)
-        storage: Any = torch.UntypedStorage.from_file(str(path), False, size)
-    except (OSError, RuntimeError) as error:
-        reason = atomic.reason(error) if isinstance(error, OSError) else one_line(error)
-        raise ParameterError(f"{safe(str(path), 300)} cannot be read: {reason}") from None
+    """Its numbers stay in the file until they are read; types that cannot be shown are left out.
 
-    def looking(dtype: torch.dtype, start: int, shape: list[int]) -> torch.Tensor:
-        into: Any = torch.empty(0, dtype=dtype)
-        found: torch.Tensor = into.set_(storage, start, tuple(shape))
-        return found
+    Raises ParameterError, FormatError.
+    """
+    found = opening.read(path)
+    reader = _Reader(path, found.size)
+    given = {name: one for name, one in found.tensors().items() if one.dtype in DTYPES}
+    if not given:
+        raise ParameterError(f"{safe(path.name, 200)} holds no tensors that can be shown")
+    first: dict[Stored, str] = {}  # of what lies in one place only once, as tied parameters do
+    aliases = {name: first.setdefault(replace(one, learns=False), name) if one.count else name for name, one in given.items()}
+    return _folder(given, lambda name: reader.tensor(given[name]), aliases, dict(found.about))
 
-    def tensor(name: str) -> torch.Tensor:
-        entry, dtype = header[name], DTYPES[header[name]["dtype"]]
-        begin, end = entry["data_offsets"]
-        start = len(head) + begin
-        if start % dtype.itemsize:  # torch can only look where numbers of that type may lie
-            return looking(torch.uint8, start, [end - begin]).clone().view(dtype).reshape(entry["shape"])
-        return looking(dtype, start // dtype.itemsize, entry["shape"])
 
-    names = [name for name in header if name != "__metadata__"]
-    if len(head) % 8 and size > COPIED:
-        raise ParameterError(f"{safe(path.name, 100)} is not aligned to 8 bytes and too large to be copied for that")
-    if unknown := next((name for name in names if header[name]["dtype"] not in DTYPES), ""):
-        raise ParameterError(
-            f"{safe(unknown, 100)} holds {safe(header[unknown]['dtype'], 20)}, which this torch does not know"
-        )
-    return _folder(names, tensor, {}, header.get("__metadata__") or {})
+class _Reader:
+    """Makes tensors that look into a file; of what lies there as torch cannot look at it, copies."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path, self._copied = path, 0
+        self._members: dict[str, torch.Tensor] = {}
+        try:
+            self._storage: Any = torch.UntypedStorage.from_file(str(path), False, size) if size else torch.UntypedStorage(0)
+        except RuntimeError as error:
+            raise ParameterError(f"{safe(str(path), 300)} cannot be read: {one_line(error)}") from None
+
+    def tensor(self, one: Stored) -> torch.Tensor:
+        dtype = DTYPES[one.dtype]
+        if not one.count:
+            return torch.empty(one.shape, dtype=dtype)
+        if not one.member and not one.swapped and one.start % dtype.itemsize == 0:
+            into: Any = torch.empty(0, dtype=dtype)
+            looking: torch.Tensor = into.set_(self._storage, one.start // dtype.itemsize, one.shape, one.strides)
+            return looking
+        return self._copy(one, dtype)
+
+    def _copy(self, one: Stored, dtype: torch.dtype) -> torch.Tensor:
+        last = sum((extent - 1) * stride for extent, stride in zip(one.shape, one.strides, strict=True))
+        length = (last + 1) * dtype.itemsize
+        self._copied += length
+        if self._copied > COPIED:
+            raise ParameterError(
+                f"{safe(self._path.name, 100)} is compressed or not aligned, and too large to be copied for that"
+            )
+        if one.member:
+            if one.member not in self._members:
+                data = opening.unpacked(self._path, one.member, one.storage[1])
+                self._members[one.member] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            span = self._members[one.member][one.start : one.start + length].clone()
+        else:
+            bytes_: Any = torch.empty(0, dtype=torch.uint8)
+            span = bytes_.set_(self._storage, one.start, (length,)).clone()
+        if one.swapped:
+            part = dtype.itemsize // (2 if dtype.is_complex else 1)
+            span = span.reshape(-1, part).flip(1).reshape(-1)
+        return span.view(dtype).as_strided(one.shape, one.strides)
 
 
 def _folder(
@@ -149,23 +174,28 @@ def _folder(
     root.about = about
     made: dict[str, nn.Parameter] = {}
     for name in sorted(names, key=_natural):
-        *inside, last = name.split(".")
-        module: nn.Module = root
-        for part in inside:
-            below = None if part in module._parameters else module._modules.setdefault(part, TensorFile())
-            if below is None:
-                break
-            module = below
-        else:
-            below = module
-        if below is None or not last or last in module._modules or last in module._parameters:
-            raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
         kept = aliases.get(name, name)
         if kept not in made:
             made[kept] = nn.Parameter(tensor(kept), requires_grad=False)
             contents.loaded(made[kept])
-        module._parameters[last] = made[kept]
+        parts = name.split(".")
+        if not (all(parts) and _put(root, parts, made[kept])) and not _put(root, [name.replace(".", "·") or "·"], made[kept]):
+            raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
     return root
+
+
+def _put(root: TensorFile, parts: list[str], tensor: nn.Parameter) -> bool:
+    """Whether there was room for that name."""
+    *inside, last = parts
+    module: nn.Module = root
+    for part in inside:
+        if part in module._parameters:
+            return False
+        module = module._modules.setdefault(part, TensorFile()) or module
+    if last in module._modules or last in module._parameters:
+        return False
+    module._parameters[last] = tensor
+    return True
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -1,0 +1,139 @@
+"""`mlptui files`"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  mlptui files list ~/downloads         every file of tensors in a folder
+  mlptui files show model.pt            its structure as a tree; nothing in it is run, nothing is unpickled
+  mlptui files show lightning.ckpt --json
+  mlptui files verify model.pt          every member against its checksum; exit code 1 where one is damaged
+  mlptui params stats model.pt          its tensors with their statistics; also show, diff, ...
+
+read are .safetensors, .npy, .npz, and what torch.save wrote, whatever it is called. exit code 1: the file is refused, or
+'verify' found damage. 'show' ends with 1 where a file wants to call something, and names what.
+"""
+SHOWN = 200
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    from mlptui.cli.actions import actions_of
+
+    action = actions_of(parser)
+    action("list", "the files of tensors in a folder", _list).add_argument("folder", type=Path, nargs="?", default=Path())
+    show = action("show", "what is in a file", _show)
+    show.add_argument("file", type=Path)
+    show.add_argument("--all", action="store_true", help=f"every place, not the first {SHOWN}")
+    action("verify", "compare a file with the checksums in it", _verify).add_argument("file", type=Path)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.core.errors import UsageError
+    from mlptui.store import atomic
+    from mlptui.store.formats import opening
+    from mlptui.store.formats.contents import FormatError, summary
+
+    folder = options.folder.expanduser()
+    try:
+        files = sorted(path for path in folder.iterdir() if opening.is_there(path))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {atomic.reason(error)}") from None
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            found = opening.read(file)
+            rows.append({**_facts(file, found), "what": summary(found), "problem": ""})
+        except FormatError as error:
+            rows.append({"file": str(file), "format": "-", "size": 0, "what": str(error), "calls": [], "problem": str(error)})
+    if options.json:
+        for row in rows:
+            output.as_json(row)
+        return 0
+    if not rows:
+        output.narrate(f"no file of tensors lies in {folder}")
+        return 0
+    output.table(
+        ("file", "format", "size", "what"),
+        [
+            (
+                Path(row["file"]).name,
+                row["format"],
+                text.size(row["size"]) if row["size"] else "-",
+                row["what"] + (f"; wants to call {', '.join(row['calls'])}" if row["calls"] else ""),
+            )
+            for row in rows
+        ],
+        right=(2,),
+    )
+    return 0
+
+
+def _facts(file: Path, found: Any) -> dict[str, Any]:
+    return {"file": str(file), "format": found.format, "size": found.size, "calls": list(found.refused)}
+
+
+def _show(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.store.formats import opening
+    from mlptui.store.formats.contents import name_of, summary
+
+    file = options.file.expanduser()
+    found = opening.read(file)
+    places = list(found.walk())
+    if options.json:
+        output.as_json(
+            {
+                **_facts(file, found),
+                "about": dict(found.about),
+                "notes": list(found.notes),
+                "places": [
+                    {
+                        "path": list(path),
+                        "kind": node.kind,
+                        "value": node.text,
+                        **(
+                            {"name": name_of(path), "dtype": node.tensor.dtype, "shape": list(node.tensor.shape)}
+                            if node.tensor
+                            else {}
+                        ),
+                    }
+                    for path, node in places
+                ],
+            }
+        )
+        return 1 if found.refused else 0
+    output.data(f"{text.safe(file.name, 200)}: {found.format}, {text.size(found.size)}, {summary(found)}")
+    for name, value in found.about:
+        output.data(f"  {text.safe(name, 40)}: {text.safe(value, 100)}")
+    shown = places if options.all else places[:SHOWN]
+    for path, node in shown:
+        indent = "  " * len(path)
+        key = text.safe(path[-1], 120) if path else "the file"
+        output.data(f"{indent}{key}  {text.safe(node.words, 300)}")
+    if len(shown) < len(places):
+        output.narrate(f"{len(places) - len(shown):,} more places; --all shows them")
+    for note in found.notes:
+        output.narrate(note)
+    if found.refused:
+        output.narrate(f"it wants to call {', '.join(found.refused)}; that was not done. Its tensors can be read all the same")
+        return 1
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.store.formats import opening
+
+    file = options.file.expanduser()
+    said = opening.verify(file)
+    if options.json:
+        output.as_json({"file": str(file), "found": said})
+    else:
+        output.data(f"{file.name}: {said}")
+    return 0

@@ -1,0 +1,156 @@
+"""What a file of tensors holds, as plain values: a tree of tensors, other values, and what the file would call."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mlptui.core.errors import MlptuiError
+from mlptui.core.text import counted, safe
+
+MAX_NODES = 200_000
+MAX_DEPTH = 64
+MAX_DIMENSIONS = 64
+
+# Bytes of one number, by the names that safetensors gives to types.
+DTYPES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "U16": 2, "U32": 4, "U64": 8,
+    "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "F8_E8M0": 1, "C64": 8, "C128": 16,
+}  # fmt: skip
+
+
+class FormatError(MlptuiError):
+    """A file that is not read, and why."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor as it lies in its file.
+
+    `start` is the byte of its first number, from the beginning of the file, or of the unpacked `member` where that is
+    compressed; `strides` count numbers; `storage` are the first and the last byte + 1 of all that it may use.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    start: int
+    storage: tuple[int, int]
+    member: str = ""
+    swapped: bool = False
+    learns: bool = False
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its numbers."""
+        return self.count * DTYPES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place in the tree. `text` is a value as it is shown; `call` says that the file would call this."""
+
+    kind: Literal["dict", "list", "tuple", "tensor", "value", "object"]
+    text: str = ""
+    children: tuple[tuple[str, "Node"], ...] = ()
+    tensor: Stored | None = None
+    call: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it is in a few words: `F32 [784, 256]`, `dict of 4`, a value, a call that is not made."""
+        if self.tensor is not None:
+            return f"{self.tensor.dtype} {list(self.tensor.shape)}" + ("  learns" if self.tensor.learns else "")
+        if self.kind in ("dict", "list", "tuple"):
+            return f"{self.kind} of {len(self.children):,}"
+        return f"not called: {self.text}" if self.call else self.text
+
+
+@dataclass(frozen=True)
+class Contents:
+    """`refused` has what is no plain data: names of what the file would call, first seen first. `about` is the file's own."""
+
+    format: str
+    root: Node
+    size: int
+    refused: tuple[str, ...] = ()
+    about: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def tensors(self) -> dict[str, Stored]:
+        """By path: the keys on the way, joined by dots; a name that is there already gets a number behind it.
+
+        Those of a pickled nn.Module are called as in its state_dict.
+        """
+        found: dict[str, Stored] = {}
+        for path, node in self.walk():
+            if node.tensor is not None:
+                name, n = name_of(path), 1
+                while name in found:
+                    n += 1
+                    name = f"{name_of(path)}~{n}"
+                found[name] = node.tensor
+        return found
+
+    def walk(self) -> Iterator[tuple[tuple[str, ...], Node]]:
+        """Every place, parents first."""
+        waiting: list[tuple[tuple[str, ...], Node]] = [((), self.root)]
+        while waiting:
+            path, node = waiting.pop()
+            yield path, node
+            waiting.extend(((*path, key), child) for key, child in reversed(node.children))
+
+
+def name_of(path: tuple[str, ...]) -> str:
+    """The name of the tensor at this place."""
+    if len(path) > 1 and path[-2] in ("_parameters", "_buffers"):
+        path = tuple(part for part in path if part not in ("_modules", "_parameters", "_buffers"))
+    return ".".join(path) or "tensor"
+
+
+def stored(
+    dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], start: int, storage: tuple[int, int], **more: object
+) -> Stored:
+    """A tensor that lies within its storage, each number in a place of its own. Raises FormatError."""
+    if dtype not in DTYPES:
+        raise FormatError(f"{safe(dtype, 30)} is no type of numbers that is known here")
+    if len(shape) > MAX_DIMENSIONS or len(shape) != len(strides):
+        raise FormatError("its shape makes no sense")
+    if not all(type(n) is int and 0 <= n < 1 << 62 for n in (*shape, *strides)):
+        raise FormatError("its shape makes no sense")
+    found = Stored(dtype, shape, strides, start, storage, **more)  # type: ignore[arg-type]
+    if not found.count:
+        return found
+    last = sum((extent - 1) * stride for extent, stride in zip(shape, strides, strict=True))
+    if start < storage[0] or start + (last + 1) * DTYPES[dtype] > storage[1]:
+        raise FormatError("it reaches beyond what is stored")
+    steps = sorted((stride, extent) for extent, stride in zip(shape, strides, strict=True) if extent > 1)
+    reach = 0
+    for stride, extent in steps:
+        if stride <= reach:
+            raise FormatError("its numbers share places")
+        reach += (extent - 1) * stride
+    return found
+
+
+def dense(shape: tuple[int, ...], fortran: bool = False) -> tuple[int, ...]:
+    """The strides of numbers that lie one behind the other."""
+    order = range(len(shape)) if fortran else reversed(range(len(shape)))
+    strides, step = [0] * len(shape), 1
+    for i in order:
+        strides[i] = step
+        step *= max(1, shape[i])
+    return tuple(strides)
+
+
+def summary(contents: Contents) -> str:
+    """`12 tensors, 203,530 numbers, float32`."""
+    found = list(contents.tensors().values())
+    kinds = ", ".join(dict.fromkeys(one.dtype for one in found))
+    return ", ".join(
+        filter(None, (counted(len(found), "tensor"), counted(sum(one.count for one in found), "number"), kinds[:60]))
+    )

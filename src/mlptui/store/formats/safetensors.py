@@ -1,0 +1,76 @@
+"""The header of a safetensors file: bounded, consistent, every byte accounted for."""
+
+import json
+from typing import Any, BinaryIO
+
+from mlptui.core.text import safe
+from mlptui.store.formats.contents import DTYPES, MAX_DIMENSIONS, Contents, FormatError, Node, dense, stored
+
+HEADER_LIMIT = 8 << 20
+TENSOR_LIMIT = 100_000
+FORMAT = "safetensors"
+
+
+def header_of(data: bytes, size: int) -> dict[str, Any]:
+    """The table of a file of `size` bytes of which `data` is the beginning, with the whole header. Raises FormatError."""
+    if size < 8 or len(data) < 8:
+        raise FormatError("it is too short for a safetensors file")
+    length = int.from_bytes(data[:8], "little")
+    if length > HEADER_LIMIT or 8 + length > min(size, len(data)):
+        raise FormatError("its header is larger than allowed")
+    try:
+        header = json.loads(data[8 : 8 + length], object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise FormatError("its header cannot be read") from None
+    if not isinstance(header, dict) or len(header) > TENSOR_LIMIT:
+        raise FormatError(f"it has more than {TENSOR_LIMIT:,} tensors or no table of them")
+    spans = []
+    for tensor, entry in header.items():
+        if tensor == "__metadata__":
+            if not (isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())):
+                raise FormatError("what it says of itself is no table of texts")
+            continue
+        try:
+            (start, stop), shape, dtype = entry["data_offsets"], entry["shape"], entry["dtype"]
+            elements = 1
+            if len(shape) > MAX_DIMENSIONS:
+                raise ValueError
+            for extent in shape:
+                if not isinstance(extent, int) or extent < 0:
+                    raise ValueError
+                elements *= extent
+            if not 0 <= start <= stop <= size - 8 - length or stop - start != elements * DTYPES[dtype]:
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise FormatError(f"the entry of tensor {safe(tensor, 80)!r} makes no sense") from None
+        spans.append((start, stop))
+    end = 0
+    for start, stop in sorted(spans):
+        if start != end:
+            raise FormatError("its tensors overlap or leave holes")
+        end = stop
+    if end != size - 8 - length:
+        raise FormatError("its tensors overlap or leave holes")
+    return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise FormatError("a name stands twice in its header")
+    return made
+
+
+def read(stream: BinaryIO, size: int) -> Contents:
+    """Raises FormatError, OSError."""
+    head = stream.read(8)
+    head += stream.read(min(int.from_bytes(head, "little"), HEADER_LIMIT))
+    header = header_of(head, size)
+    about = header.pop("__metadata__", {})
+    children = []
+    for name, entry in header.items():
+        start, stop = (len(head) + offset for offset in entry["data_offsets"])
+        shape = tuple(entry["shape"])
+        tensor = stored(entry["dtype"], shape, dense(shape), start, (start, stop))
+        children.append((name, Node("tensor", tensor=tensor)))
+    return Contents(FORMAT, Node("dict", children=tuple(children)), size, about=tuple(about.items()))
