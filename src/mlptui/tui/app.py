@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import hashlib
 import os
 import sys
 import time
@@ -14,10 +15,12 @@ from textual.app import SystemCommand
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from mlptui.core.bench import Answer, Refused
-from mlptui.core.errors import MlptuiError
+from mlptui.core.architecture import references
+from mlptui.core.bench import Answer, Refused, Sheet
+from mlptui.core.errors import ArchitectureError, MlptuiError, StorageError
 from mlptui.core.parameters.messages import Export, Exported
-from mlptui.core.recipe import Recipe
+from mlptui.core.recipe import Recipe, parsed
+from mlptui.core.text import safe
 from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
@@ -36,9 +39,11 @@ from mlptui.tui.messages import (
     DataChosen,
     DataUseAsked,
     DeviceChosen,
+    LoadAsked,
     LookedInto,
     NetworkChosen,
     Noticed,
+    PlanAsked,
     ResumeAsked,
     RunChosen,
     SetRemoved,
@@ -53,6 +58,7 @@ from mlptui.tui.screens.files import FilesScreen
 from mlptui.tui.screens.modal import HelpScreen, Question
 from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.parameters import ParamsScreen
+from mlptui.tui.screens.plan import PlanScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
@@ -335,7 +341,43 @@ class MlptuiApp(KeysInOrder):
 
     def on_looked_into(self, message: LookedInto) -> None:
         self.action_area("params")
-        self.params_screen.look_into(message.folder)
+        self.params_screen.look_into(message.source, message.tensor)
+
+    def on_plan_asked(self, message: PlanAsked) -> None:
+        self.session.sync()
+        self.push_screen(PlanScreen(message.source, self.session))
+
+    def on_load_asked(self, message: LoadAsked) -> None:
+        """A checkpoint with its own network. Code that is not mlptui's or PyTorch's is shown before it is run."""
+
+        def load(yes: bool | None) -> None:
+            if not yes:
+                return
+            self._tell(f"loading {message.what} ...")
+
+            def refused(answer: Refused) -> None:
+                self._tell(f"{message.what} is not loaded: {answer.message}", bad=True)
+
+            def loaded(sheet: Sheet) -> None:
+                self.session.kept = sheet
+                self._tell(f"{message.what} is on the bench; 2 network, 3 tensors, 4 trains it on")
+
+            self.session.settled(
+                lambda: self.session.open(message.architecture, failed=refused, source=message.source, loaded=loaded)
+            )
+
+        try:
+            files = references.files(parsed(message.architecture))
+        except ArchitectureError as error:
+            self._tell(f"the network of {message.what} cannot be read: {error.message}", bad=True)
+            return
+        if not files:
+            load(True)
+            return
+        told = "\n".join(f"{safe(file, 56)}\nsha256 {_sum(file)[:48]}" for file in map(references.absolute, files))
+        self.push_screen(
+            Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it"), load
+        )
 
     def on_start_asked(self, message: StartAsked) -> None:
         self.session.settled(lambda: self._begin(message.recipe))
@@ -481,6 +523,14 @@ class MlptuiApp(KeysInOrder):
             rundir.discard(place)
         for place in self.desk.removed_checkpoints:
             collection.discard(self.paths, place)
+
+
+def _sum(file: str) -> str:
+    """SHA-256 of a person's Python file, for a question."""
+    try:
+        return hashlib.sha256(atomic.read_regular(Path(file), begin.MAX_SOURCE)).hexdigest()
+    except (OSError, StorageError) as error:
+        return f"(cannot be read: {error})"
 
 
 def _be_nice() -> None:

@@ -231,15 +231,37 @@ RUNS = [
 ]
 FILES = [
     Key("files.look", "enter", "look", "Look", "its tensors in area 3, to read", footer=True),
-    Key("files.pin", "p", "pin", "Pin", "keep it whatever its run's retention says, or no longer", footer=True),
-    Key("files.note", "e", "note", "Note", "say something of it", footer=True),
+    Key("files.load", "l", "load", "Load", "onto the bench, with its own network", footer=True),
+    Key("files.open", "o", "open", "Open", "any file of tensors, by its path; nothing in it is run", footer=True),
     Key("files.verify", "v", "verify", "Verify", "read every byte of it and compare", footer=True),
+    Key("files.plan", "L", "plan", "Plan", "into the network that is on the bench, through a plan"),
+    Key("files.pin", "p", "pin", "Pin", "keep it whatever its run's retention says, or no longer"),
+    Key("files.note", "e", "note", "Note", "say something of it"),
     Key("files.delete", "d", "delete", "Delete", "delete it; asks once, u brings it back until the viewer ends", footer=True),
     Key("files.verify_all", "V", "verify_all", "Verify all", "every one that is shown; esc stops"),
     Key("files.copy", "c", "copy", "Copy", "copy its folder out, verified"),
     Key("files.undo", "u", "undo", "Undo", "bring the last deleted one back"),
     Key("files.filter", "slash", "filter", "Filter", "show only checkpoints that match"),
     Key("files.clear", "escape", "clear", "Clear", "stop verifying, then clear the filter", shown="esc"),
+    *MOVES,
+]
+CONTENTS = [
+    Key(
+        "contents.into", "enter", "into", "Look", "a tensor in area 3; opens and closes what has places below it", footer=True
+    ),
+    Key("contents.tensors", "t", "tensors", "Tensors", "all its tensors in area 3", footer=True),
+    Key("contents.plan", "l,L", "plan", "Load", "into the network on the bench, through a plan", footer=True, shown="l"),
+    Key("contents.verify", "v", "verify", "Verify", "compare it with the checksums in it", footer=True),
+    Key("contents.open", "o", "screen.open", "Open", "another file"),
+    Key("contents.back", "escape", "screen.back", "Back", "back to the checkpoints", footer=True, shown="esc"),
+    *MOVES,
+]
+PLAN = [
+    Key("plan.load", "enter", "do('load')", "Load", "do what the plan says; u in area 3 takes it back", footer=True),
+    Key("plan.skip", "space", "do('skip')", "Skip", "leave this tensor as it is; again: load it", footer=True),
+    Key("plan.slice", "s", "do('slice')", "Slice", "of another shape: take the part that both have; again: not", footer=True),
+    Key("plan.map", "m", "do('map')", "Map", "another tensor of the file for this one", footer=True),
+    Key("plan.back", "escape,q", "do('back')", "Back", "load nothing", footer=True, shown="esc"),
     *MOVES,
 ]
 DEVICES = [
@@ -252,6 +274,8 @@ TABLE: dict[str, list[Key]] = {
     "Train, a run": LIVE,
     "Runs": RUNS,
     "Files": FILES,
+    "Files, a file": CONTENTS,
+    "Files, a load plan": PLAN,
     "Devices": DEVICES,
     "Data, the list": DATA,
     "Data, a set": LOOK,

@@ -24,9 +24,26 @@ class ResumeAsked(Message):
 
 @dataclass
 class LookedInto(Message):
-    """A person wants to see the tensors of a checkpoint's folder."""
+    """A person wants to see the tensors of a checkpoint's folder or a file; the cursor goes to `tensor`."""
 
-    folder: str
+    source: str
+    tensor: str = ""
+
+
+@dataclass
+class PlanAsked(Message):
+    """A person wants to load tensors into the network on the bench."""
+
+    source: str
+
+
+@dataclass
+class LoadAsked(Message):
+    """A person wants a checkpoint with its own network on the bench; `what` names it."""
+
+    source: str
+    architecture: str
+    what: str
 
 
 @dataclass

@@ -59,9 +59,18 @@ class Session:
         return int(self._form.text("seed")) if self._form.text("seed").isdecimal() else 0
 
     def open(
-        self, text: str, keep: bool = False, chosen: bool = False, failed: Callable[[Refused], None] | None = None
+        self,
+        text: str,
+        keep: bool = False,
+        chosen: bool = False,
+        failed: Callable[[Refused], None] | None = None,
+        source: str = "",
+        loaded: Callable[[Sheet], None] | None = None,
     ) -> None:
-        """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused."""
+        """Give the bench another network; `chosen` where the form has it already. `failed` hears why it was refused.
+
+        `source` is a checkpoint whose tensors it gets; `loaded` hears of it.
+        """
         before, self.opened = self.opened, text
         seed = self._seed
         self._opens += 1
@@ -70,6 +79,8 @@ class Session:
         def done(answer: Answer) -> None:
             if isinstance(answer, Sheet):
                 self._show(answer, tell=not chosen)
+                if loaded:
+                    loaded(answer)
             elif isinstance(answer, Refused) and number == self._opens:  # else another one was asked for meanwhile
                 self.opened = before if not chosen else text
                 if self.sheet is None:  # so that it is tried again
@@ -81,7 +92,7 @@ class Session:
                 if self.sheet is None and text != present:  # it came before the first one was there
                     self.open(present, chosen=True)
 
-        self._host.workbench.ask(bench.Open(text=text, seed=seed, keep=keep), done, "open")
+        self._host.workbench.ask(bench.Open(text=text, seed=seed, keep=keep, source=source), done, "open")
 
     def reopened(self, sheet: Sheet) -> None:
         """A new bench has the network again. What ended the one before by running it is not run again by itself."""

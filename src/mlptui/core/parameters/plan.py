@@ -46,19 +46,13 @@ def match(
     for name in mapped.values():
         if name not in sources:
             raise UsageError(f"the file has no tensor {safe(name, 100)}")
-    found = dict(mapped)
-    taken = set(mapped.values())
-    for target in targets:
-        if target not in found and target in sources and target not in taken:
-            found[target] = target
-            taken.add(target)
-    for pairs in (_moved, _in_order):
-        left = [name for name in targets if name not in found]
-        free = [name for name in sources if name not in taken]
-        for target, source in pairs(left, free, targets, sources):
-            if target not in found and source not in taken:
-                found[target] = source
-                taken.add(source)
+    found = _automatic(targets, sources)
+    for target, source in mapped.items():
+        before = next((one for one, name in found.items() if name == source), "")
+        if before and before not in mapped:
+            del found[before]
+        found[target] = source
+    taken = set(found.values())
     rows = []
     for target, shape in targets.items():
         source = found.get(target, "")
@@ -79,6 +73,20 @@ def match(
             action = SLICE
         rows.append(Match(target, source, state, action))
     return [*rows, *(Match("", source, LEFT, SKIP) for source in sources if source not in taken)]
+
+
+def _automatic(targets: Mapping[str, Shape], sources: Mapping[str, Shape]) -> dict[str, str]:
+    """The file's name for each target that one is found for."""
+    found = {name: name for name in targets if name in sources}
+    taken = set(found)
+    for pairs in (_moved, _in_order):
+        left = [name for name in targets if name not in found]
+        free = [name for name in sources if name not in taken]
+        for target, source in pairs(left, free, targets, sources):
+            if target not in found and source not in taken:
+                found[target] = source
+                taken.add(source)
+    return found
 
 
 def overlap(target: Shape, source: Shape) -> tuple[slice, ...]:

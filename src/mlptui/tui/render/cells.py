@@ -144,6 +144,11 @@ def columns(cells: list[str], widths: list[int], right: set[int], gap: str = "  
     return gap.join(parts)
 
 
+def end_of(path: str, cells: int) -> str:
+    """Of a path or a name that is too long the end says more."""
+    return path if len(path) <= cells else f"…{path[len(path) - cells + 1 :]}"
+
+
 def wrapped(value: str, cells: int) -> list[str]:
     """Words in lines of at most `cells` cells; longer ones are cut hard."""
     lines = [""]

@@ -15,6 +15,7 @@ from mlptui.tui.render.cells import (
     Glyphs,
     Line,
     columns,
+    end_of,
     panel,
     rule,
     wrapped,
@@ -148,13 +149,8 @@ def facts(row: CheckpointRow, cells: int) -> list[Line]:
         named = ", ".join(f"{text.safe(name, 40)} {text.size(size)}" for name, size, _ in row.files)
         lines.append([("files    ", DIM), (text.cut(named, cells - 9), PLAIN)])
         lines.append([("sha256   ", DIM), (text.cut(row.files[0][2], cells - 9), DIM)])
-    lines.append([("folder   ", DIM), (_end(text.safe(row.folder, 500), cells - 9), PLAIN)])
+    lines.append([("folder   ", DIM), (end_of(text.safe(row.folder, 500), cells - 9), PLAIN)])
     return lines[:FACTS]
-
-
-def _end(path: str, cells: int) -> str:
-    """Of a path that is too long the end says more."""
-    return path if len(path) <= cells else f"…{path[len(path) - cells + 1 :]}"
 
 
 def _empty(view: FileList) -> list[Line]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from textual.containers import Horizontal
+from textual.message import Message
 from textual.widget import Widget
 
 from mlptui.core.errors import MlptuiError, StorageError
@@ -18,14 +20,17 @@ from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.desk import host, work
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import LookedInto, Noticed
+from mlptui.tui.messages import LoadAsked, LookedInto, Noticed, PlanAsked
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
 from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.network import LineScreen
+from mlptui.tui.widgets.contents import ContentsCanvas
 from mlptui.tui.widgets.cursor import CursorCanvas
+
+WIDE = 120  # columns from which on a file stands beside the checkpoints
 
 
 class CheckpointReader:
@@ -91,9 +96,13 @@ def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
     )
 
 
+class OpenAsked(Message):
+    """A person wants to name a file."""
+
+
 class FilesCanvas(CursorCanvas):
     BINDINGS = keys.bindings(keys.FILES)
-    DEFAULT_CSS = "FilesCanvas { height: 1fr; }"
+    DEFAULT_CSS = "FilesCanvas { height: 1fr; width: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__(id="files")
@@ -143,6 +152,25 @@ class FilesCanvas(CursorCanvas):
     def action_look(self) -> None:
         if row := self._here():
             self.post_message(LookedInto(row.folder))
+
+    def action_load(self) -> None:
+        if (row := self._here()) and self._usable(row):
+            self.post_message(LoadAsked(row.folder, row.architecture, f"{row.run}, step {row.step:,}"))
+
+    def action_plan(self) -> None:
+        if (row := self._here()) and self._usable(row):
+            self.post_message(PlanAsked(row.folder))
+
+    def _usable(self, row: CheckpointRow) -> bool:
+        """Whether it can be loaded; else the newest good one of its run is named."""
+        if not row.damaged:
+            return True
+        good = next((one for one in self.all if one.run == row.run and not one.damaged), None)
+        self.post_message(Noticed(row.damaged + (f"; the newest good one is step {good.step:,}" if good else ""), bad=True))
+        return False
+
+    def action_open(self) -> None:
+        self.post_message(OpenAsked())
 
     def action_pin(self) -> None:
         if row := self._here():
@@ -303,11 +331,13 @@ class FilesCanvas(CursorCanvas):
 
 
 class FilesScreen(ListScreen):
+    CSS = "FilesScreen Horizontal { height: 1fr; }"
     NUMBER, NAME = 6, "Files"
     LIST, READER = FilesCanvas, "files"
     WORDS = (
-        "All checkpoints of all runs, the newest run first. enter looks into one in area 3; a pinned one is never removed by\n"
-        "its run; v reads every byte and compares it with what was written."
+        "All checkpoints of all runs, the newest run first. l puts one onto the bench, enter looks into it in area 3; a\n"
+        "pinned one is never removed by its run; v reads every byte and compares it with what was written. o opens any other\n"
+        "file of tensors as a tree (.safetensors, .npy, .npz, what torch.save wrote), and runs nothing of what is in it."
     )
 
     def __init__(self, paths: Paths) -> None:
@@ -315,14 +345,63 @@ class FilesScreen(ListScreen):
         self._reader = CheckpointReader(paths)
 
     def body(self) -> Iterable[Widget]:
-        yield FilesCanvas()
+        with Horizontal():
+            yield FilesCanvas()
+            yield ContentsCanvas()
 
     @property
     def canvas(self) -> FilesCanvas:
         return self.query_one(FilesCanvas)
 
+    @property
+    def contents(self) -> ContentsCanvas:
+        return self.query_one(ContentsCanvas)
+
     def panel_keys(self) -> list[Key]:
-        return keys.FILES
+        return keys.CONTENTS if self.query(ContentsCanvas) and self.contents.has_focus else keys.FILES
+
+    def on_descendant_focus(self, event: object) -> None:
+        self.refresh_bars()
+
+    def on_resize(self, event: object) -> None:
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Both side by side where there is room, else the file alone."""
+        opened = self.contents.file is not None
+        self.contents.display = opened
+        self.canvas.display = not opened or self.app.size.width >= WIDE
+
+    def on_open_asked(self, message: OpenAsked) -> None:
+        message.stop()
+        self.action_open()
+
+    def action_open(self) -> None:
+        def check(typed: str) -> str:
+            file = Path(typed).expanduser()
+            if not typed:
+                return "the path of a file; tab completes it"
+            if file.is_dir():
+                return f"{file} is a folder; name a file in it"
+            return "" if file.exists() else f"there is no file {file}"
+
+        def given(values: dict[str, str] | None) -> None:
+            if values and values["value"]:
+                self.show_file(Path(values["value"]).expanduser())
+
+        told = ".safetensors, .npy, .npz, .pt, .pth, .bin, .ckpt, d2l's files; nothing in it is run"
+        before = str(self.contents.file or "")
+        self.app.push_screen(LineScreen("open a file of tensors", "file", "~/model.pt", told, check, before, path=True), given)
+
+    def show_file(self, file: Path) -> None:
+        self.contents.show(file)
+        self._share_out()
+        self.contents.focus()
+
+    def action_back(self) -> None:
+        self.contents.file = None
+        self._share_out()
+        self.canvas.focus()
 
     def reads(self) -> list[Any]:
         return self._reader.read()

@@ -99,7 +99,8 @@ class ChoiceScreen(ModalScreen[str]):
         self.at = max(0, min(self.at, len(found) - 1))
         rows = height - 6
         first = max(0, min(self.at - rows // 2, len(found) - rows))
-        wide = min(26, max((len(c.name) for c in self.choices), default=0))
+        room = self.WIDTH - 6 - max((len(c.about) for c in self.choices), default=0)
+        wide = min(max(26, room), max((len(c.name) for c in self.choices), default=0))
         body: list[Line] = [[], []]
         for i, choice in enumerate(found[first : first + rows], first):
             name = f"{cut(choice.name, wide):<{wide}}"
@@ -206,12 +207,14 @@ def signature_words(kind: str) -> str:
 
 
 class LineScreen(Prompt):
-    """One line: `check` gives "" for an answer, else why it is none."""
+    """One line: `check` gives "" for an answer, else why it is none. Tab completes a `path`."""
 
     ROWS = 4
 
-    def __init__(self, title: str, name: str, hint: str, told: str, check: Callable[[str], str], value: str = "") -> None:
-        self.FIELDS = (Field(name, hint),)
+    def __init__(
+        self, title: str, name: str, hint: str, told: str, check: Callable[[str], str], value: str = "", path: bool = False
+    ) -> None:
+        self.FIELDS = (Field(name, hint, path),)
         super().__init__({name: value})
         self.title_text, self._check = title, check
         self.told = [(told, "dim")]

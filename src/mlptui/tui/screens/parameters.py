@@ -207,12 +207,13 @@ class ParamsScreen(BenchScreen):
 
         self.ask(Measure(paths=wanted, source=self.state.source), done, LOOK)
 
-    def look_into(self, source: str) -> None:
-        """As `o` with this text; when the area is there."""
+    def look_into(self, source: str, tensor: str = "") -> None:
+        """As `o` with this text, and the cursor on this tensor; when the area is there."""
         if self.query(TensorCanvas):
             self._see(source)
         else:
             self.state.leave(source)
+        self.state.path = tensor
 
     def _see(self, source: str) -> None:
         """The tensors of something else: "" is the network."""
@@ -225,7 +226,7 @@ class ParamsScreen(BenchScreen):
 
     def _again(self) -> None:
         """A run that goes on has newer checkpoints."""
-        file = self.state.source.endswith(".safetensors")
+        file = Path(self.state.source).expanduser().is_file()
         if self.is_current and self.state.source and not file and not self._reading:
             self.read()
 
@@ -372,9 +373,9 @@ class ParamsScreen(BenchScreen):
             if values is not None and values["value"] != self.state.source:
                 self._see(values["value"])
 
-        told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a .safetensors file; esc goes back"
+        told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a file; esc goes back"
         self.app.push_screen(
-            LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source), given
+            LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source, path=True), given
         )
 
     def _put(self, action: str, numbers: tuple[float, ...] = ()) -> None:

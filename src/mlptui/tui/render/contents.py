@@ -1,0 +1,83 @@
+"""What a file of tensors holds, as a tree: values to lines."""
+
+from dataclasses import dataclass
+
+from mlptui.core import text
+from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, panel, wrapped
+
+FACTS = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of the tree: keys on the way, what stands there, and whether there is more below (None: nothing)."""
+
+    path: tuple[str, ...]
+    words: str
+    name: str = ""  # of a tensor, as area 3 calls it
+    call: bool = False
+    open: bool | None = None
+
+
+@dataclass(frozen=True)
+class ContentsView:
+    """The tree from row `first` on. `problem` says why there is none, `verified` what its checksums said."""
+
+    file: str
+    format: str = ""
+    size: int = 0
+    summary: str = ""
+    places: list[Place] | None = None
+    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    cursor: int = 0
+    first: int = 0
+    verified: str = ""
+
+
+def tree_rows(rows: int) -> int:
+    """Lines of the tree in a panel of so many rows."""
+    return max(1, rows - 2 - FACTS)
+
+
+def draw(view: ContentsView, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
+    title = f"file: {view.file}"
+    if view.problem:
+        body: list[Line] = [[], *([(line, BAD)] for line in wrapped(view.problem, cells - 4)), [], [("esc goes back", DIM)]]
+        return panel(title, [], body, (cells, rows), glyphs, focused)
+    if view.places is None:
+        return panel(title, [], [[], [("reading ...", DIM)]], (cells, rows), glyphs, focused)
+    fact: Line = [(f"{view.format} · {text.size(view.size)}", DIM)]
+    body = _facts(view, cells - 4)
+    for i, place in enumerate(view.places[view.first : view.first + tree_rows(rows)], view.first):
+        body.append(_row(place, i == view.cursor, cells - 4, glyphs))
+    return panel(title, fact, body, (cells, rows), glyphs, focused)
+
+
+def _facts(view: ContentsView, cells: int) -> list[Line]:
+    """Always FACTS lines, so that the tree stands still."""
+    lines: list[Line] = [[(view.summary or "no tensors", STRONG)]]
+    if view.refused:
+        lines.append([("wants to call ", BAD), (text.cut(", ".join(view.refused), cells - 14), BAD)])
+        lines.append([("nothing of it was called, and nothing will be; its tensors can be read", DIM)])
+    else:
+        lines.append([("plain data: it calls nothing", DIM)])
+        lines.append([(text.cut(view.notes[0], cells), WARN)] if view.notes else [])
+    if view.verified:
+        lines[2] = [(text.cut(view.verified, cells), DIM)]
+    return lines[:FACTS]
+
+
+def _row(place: Place, chosen: bool, cells: int, glyphs: Glyphs) -> Line:
+    fold = "" if place.open is None else "▾ " if place.open else "▸ "
+    key = text.safe(place.path[-1], 300) if place.path else "the file"
+    left = "  " * min(len(place.path), 20) + (fold or "  ") + key
+    words = text.safe(place.words, 300)
+    room = max(12, min(len(words), cells // 2))
+    name = text.cut(left, cells - room - 2)
+    gap = " " * max(2, min(44, cells - room) - text.width(name))
+    if chosen:
+        return [(text.cut(f"{name}{gap}{words}".ljust(cells), cells), CURSOR)]
+    role = BAD if place.call else ACCENT if place.name else DIM
+    return [(glyphs.text(name), PLAIN), (gap, PLAIN), (words, role)]

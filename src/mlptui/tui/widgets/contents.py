@@ -1,0 +1,127 @@
+"""A file of tensors as a tree under a cursor."""
+
+from pathlib import Path
+
+from mlptui.core.errors import MlptuiError
+from mlptui.store.formats import opening
+from mlptui.store.formats.contents import Contents, Node, name_of, summary
+from mlptui.tui import keys
+from mlptui.tui.desk import host, work
+from mlptui.tui.messages import LookedInto, Noticed, PlanAsked
+from mlptui.tui.render import contents
+from mlptui.tui.render.cells import Line
+from mlptui.tui.render.contents import Place
+from mlptui.tui.widgets.cursor import CursorCanvas
+
+OPEN = 400  # places up to which a tree begins unfolded
+
+
+class ContentsCanvas(CursorCanvas):
+    BINDINGS = keys.bindings(keys.CONTENTS)
+    DEFAULT_CSS = "ContentsCanvas { height: 1fr; width: 1fr; display: none; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="contents")
+        self.file: Path | None = None
+        self._found: Contents | None = None
+        self._problem = self._verified = ""
+        self._open: set[tuple[str, ...]] = set()
+        self._places: list[Place] | None = None
+
+    def show(self, file: Path) -> None:
+        """Read the file's structure, and show it."""
+        self.file, self._found, self._problem, self._verified, self._places = file, None, "", "", None
+        self.cursor = self.first = 0
+        self.redraw()
+
+        def done(found: Contents | None, error: Exception | None) -> None:
+            if self.file != file:
+                return
+            if found is None:
+                self._problem = str(error) if isinstance(error, MlptuiError) else repr(error)
+            else:
+                self._found = found
+                every = list(found.walk())
+                self._open = {path for path, node in every if node.children and (len(every) <= OPEN or not path)}
+                self._arrange()
+            self.redraw()
+
+        if not host(self).background["files"].submit(lambda: opening.read(file), done):
+            self.set_timer(0.1, lambda: self.show(file) if self.file == file else None)
+
+    def _arrange(self) -> None:
+        assert self._found is not None
+        places: list[Place] = []
+
+        def add(path: tuple[str, ...], node: Node) -> None:
+            unfolded = path in self._open if node.children else None
+            name = name_of(path) if node.tensor is not None else ""
+            places.append(Place(path, node.words, name, node.call, unfolded))
+            if unfolded:
+                for key, child in node.children:
+                    add((*path, key), child)
+
+        add((), self._found.root)
+        self._places = places
+
+    def row_count(self) -> int:
+        return len(self._places or ())
+
+    def visible_rows(self) -> int:
+        return contents.tree_rows(self.size.height)
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        found = self._found
+        view = contents.ContentsView(
+            file=str(self.file or ""), format=found.format if found else "", size=found.size if found else 0,
+            summary=summary(found) if found else "", places=self._places, refused=found.refused if found else (),
+            notes=found.notes if found else (), problem=self._problem, cursor=self.cursor, first=self.first,
+            verified=self._verified,
+        )  # fmt: skip
+        return contents.draw(view, width, height, self.glyphs, self.has_focus)
+
+    @property
+    def chosen(self) -> Place | None:
+        places = self._places or []
+        return places[self.cursor] if self.cursor < len(places) else None
+
+    # keys
+
+    def action_into(self) -> None:
+        """A tensor is looked at in area 3; anything with places below it opens or closes."""
+        place = self.chosen
+        if place is None or self.file is None:
+            return
+        if place.name:
+            self.post_message(LookedInto(str(self.file), place.name))
+        elif place.open is not None:
+            self._open.symmetric_difference_update({place.path})
+            self._arrange()
+            self.place_cursor(self.cursor)
+        elif place.call:
+            self.post_message(Noticed("that would be called by a reader that trusts the file; here it is only named"))
+
+    def action_tensors(self) -> None:
+        if self._found is not None and self.file is not None and self._found.tensors():
+            self.post_message(LookedInto(str(self.file)))
+        else:
+            self.post_message(Noticed("there are no tensors to look at"))
+
+    def action_plan(self) -> None:
+        if self._found is not None and self.file is not None and self._found.tensors():
+            self.post_message(PlanAsked(str(self.file)))
+        else:
+            self.post_message(Noticed("there are no tensors to load"))
+
+    def action_verify(self) -> None:
+        file = self.file
+        if file is None or self._found is None:
+            return
+
+        def verified(said: str) -> None:
+            self._verified = said
+            self.redraw()
+
+        self._verified = "comparing with the checksums ..."
+        self.redraw()
+        work(self, lambda: opening.verify(file), verified)
