@@ -1,6 +1,7 @@
 """`mlptui checkpoints`"""
 
 import argparse
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ examples:
   mlptui checkpoints pin 7f3a/1200            never removed by the run's retention
   mlptui checkpoints note last/best "before the learning rate fell"
   mlptui checkpoints copy last/best ~/models  a folder that can be taken elsewhere
+  mlptui checkpoints evaluate last/best --part validation
   mlptui params diff RUN RUN2                 compares tensors of two, area 3 of the viewer looks into them
 """
 
@@ -36,6 +38,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     copy = action("copy", "copy a checkpoint out, verified", _copy)
     copy.add_argument("checkpoint", help=which)
     copy.add_argument("folder", type=Path, help="where its folder goes")
+    evaluate = action("evaluate", "loss and score on a part of its data set, or of another one", _evaluate)
+    evaluate.add_argument("checkpoint", help=which)
+    evaluate.add_argument("--part", choices=("test", "validation", "train"), default="test")
+    evaluate.add_argument("--data", default="", help="another data set of the same shape and classes")
+    evaluate.add_argument("--device", default="cpu", help="cpu (default), auto, cuda:0")
     remove = action("remove", "remove a checkpoint of a run that is not training", _remove)
     remove.add_argument("checkpoint", help=which)
     remove.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
@@ -190,6 +197,29 @@ def _copy(options: argparse.Namespace) -> int:
         output.as_json({"id": entry.id, "copied": str(place)})
     else:
         output.narrate(f"{entry.id} is copied to {place}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.core.errors import CheckpointError
+    from mlptui.devices.choice import environment
+    from mlptui.store import paths
+
+    entry = _find(options)
+    if entry.checkpoint is None:
+        raise CheckpointError(entry.problem)
+    os.environ.update(environment(options.device))  # before torch looks for GPUs
+    from mlptui.engine.judge import judge
+
+    found = judge(paths.find(), entry.checkpoint, options.part, options.data, entry.run.source, options.device)
+    if options.json:
+        output.as_json({"id": entry.id, **vars(found)})
+    else:
+        score = text.score(found.score, found.score_name)
+        samples = text.counted(found.samples, "sample")
+        output.data(f"{found.data}, {found.part}, {samples}: loss {text.loss(found.loss)}, {found.score_name} {score}")
     return 0
 
 

@@ -43,8 +43,7 @@ def encode(captured: dict[str, Any]) -> dict[str, bytes]:
 def decode(model_bytes: bytes, training_bytes: bytes) -> dict[str, Any]:
     """What `Session.capture` gave. The bytes must be verified already. Raises CheckpointError."""
     try:
-        weights = load_tensors(model_bytes)
-        weights |= {alias: weights[kept] for alias, kept in _metadata(model_bytes).items() if alias != "format"}
+        weights = weights_of(model_bytes)
         tensors = load_tensors(training_bytes)
         facts = json.loads(_metadata(training_bytes)["mlptui"])
         state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in facts["optimizer_state"].items()}
@@ -64,6 +63,12 @@ def decode(model_bytes: bytes, training_bytes: bytes) -> dict[str, Any]:
         "progress": progress,
         "random": {name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("random.")},
     }
+
+
+def weights_of(model_bytes: bytes) -> dict[str, torch.Tensor]:
+    """The state_dict in a checkpoint's verified bytes."""
+    weights: dict[str, torch.Tensor] = load_tensors(model_bytes)
+    return weights | {alias: weights[kept] for alias, kept in _metadata(model_bytes).items() if alias != "format"}
 
 
 def _untied(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -1,0 +1,128 @@
+"""A checkpoint's network, built anew and judged on any part of any data set that fits."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlptui.core.architecture.parse import parse
+from mlptui.core.errors import CheckpointError, DataError, MlptuiError
+from mlptui.core.recipe import Recipe, check
+from mlptui.core.text import safe
+from mlptui.datasets import library
+from mlptui.datasets.dataset import Dataset, Facts, Split
+from mlptui.datasets.split import validation_split
+from mlptui.engine import batches, build, codec, device, matmul, objective
+from mlptui.engine.loop import evaluate
+from mlptui.engine.prepare import targets
+from mlptui.engine.seeding import seed_weights
+from mlptui.store.checkpoints import Checkpoint
+from mlptui.store.paths import Paths
+
+PARTS = ("test", "validation", "train")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`score` is what `score_name` says: accuracy, or R2. `same_data` where the run was trained on this set."""
+
+    data: str
+    part: str
+    samples: int
+    loss: float
+    score: float
+    score_name: str
+    same_data: bool
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """Raises CheckpointError."""
+    try:
+        return check(dict(checkpoint.manifest["recipe"]))
+    except (KeyError, TypeError, ValueError, MlptuiError) as error:
+        raise CheckpointError(f"{checkpoint.name} does not say how it was trained: {safe(error, 200)}") from None
+
+
+def network_of(checkpoint: Checkpoint, first: torch.Tensor, outputs: int, kept: Path | None = None) -> nn.Module:
+    """The network with the checkpoint's weights, verified.
+
+    `first` is a batch, for which it must give `outputs` numbers a sample; `kept` is a folder with the run's copy of the
+    person's own files. Raises CheckpointError, BuildError, ForeignError.
+    """
+    weights = codec.weights_of(checkpoint.read(codec.MODEL))
+    seed_weights(recipe_of(checkpoint).seed)  # what no checkpoint has is drawn as the run drew it
+    model = build.build(parse(str(checkpoint.manifest.get("architecture", ""))), kept=kept)
+    build.probe(model, first, outputs, f"{outputs} numbers a sample")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint.name} does not fit its own network: {safe(error, 300)}") from None
+    return model
+
+
+def judge(
+    paths: Paths, checkpoint: Checkpoint, part: str = "test", data_name: str = "", kept: Path | None = None, where: str = "cpu"
+) -> Judged:
+    """Loss and score over one part of a data set (empty: the run's own), with the run's own normalisation.
+
+    Raises DataError where the set does not fit, and what reading and building raise.
+    """
+    recipe = recipe_of(checkpoint)
+    name = data_name or recipe.data.name
+    data = library.load(paths, name)
+    same = data.facts.sha256 == str(checkpoint.manifest.get("data_sha256", ""))
+    if not data_name and not same:
+        raise DataError(f"{name} is not the data that this run was trained on (its checksum differs); name the set to use it")
+    facts = _as_trained(data.facts, checkpoint)
+    chosen, rows = _part(data, part, recipe)
+    wanted = targets(replace(data, facts=facts), chosen, recipe)[torch.from_numpy(rows)]
+    samples = batches.Samples(chosen.inputs, wanted, rows)
+    normalise = batches.normaliser(facts, recipe.data.normalise)
+    there = device.resolve(where)
+    first = normalise(torch.from_numpy(chosen.inputs[rows[:2]]))
+    model = network_of(checkpoint, first, facts.outputs, kept).to(there)
+    goal = objective.make(recipe.loss)
+    made = batches.make(samples, there, recipe.batch_size, recipe.seed, normalise, device.free_memory(there))
+    autocast = torch.autocast(there.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+    try:
+        if there.type == "cpu":  # the same product as the run's, so that the same numbers come
+            matmul.use(str(checkpoint.manifest.get("environment", {}).get("matmul", matmul.DEFAULT)))
+        loss, score = evaluate(model, made, goal, autocast)
+    finally:
+        matmul.use(matmul.DEFAULT)
+    return Judged(name, part, len(rows), loss, score, goal.score, same)
+
+
+def _as_trained(facts: Facts, checkpoint: Checkpoint) -> Facts:
+    """The set's facts with the moments that the network was trained with. Raises DataError where the sets have other shapes."""
+    was = checkpoint.manifest.get("normalisation", {})
+    recipe = checkpoint.manifest.get("recipe", {})
+    wanted = "a number to predict" if recipe.get("loss") == "mse" else "classes"
+    if facts.regression != (recipe.get("loss") == "mse"):
+        raise DataError(f"this network was trained for {wanted}, and {facts.name} has none")
+    mean, deviation = tuple(was.get("mean", facts.mean)), tuple(was.get("deviation", facts.deviation))
+    if len(mean) != len(facts.mean):
+        raise DataError(f"{facts.name} has {len(facts.mean)} channels or columns, and the run's data had {len(mean)}")
+    columns = facts.columns
+    if columns and len(was.get("low", ())) == len(columns):
+        bounds = zip(columns, was["low"], was["high"], strict=True)
+        columns = tuple(replace(column, low=low, high=high) for column, low, high in bounds)
+    target = facts.target
+    if target and was.get("target"):
+        target = replace(target, mean=was["target"]["mean"], deviation=was["target"]["deviation"])
+    return replace(facts, mean=mean, deviation=deviation, columns=columns, target=target)
+
+
+def _part(data: Dataset, part: str, recipe: Recipe) -> tuple[Split, np.ndarray]:
+    """Samples, and which rows of them. Raises DataError."""
+    if part == "test":
+        return data.test, np.arange(len(data.test))
+    train, valid = validation_split(len(data.train), recipe.data.validation, recipe.seed)
+    rows = {"train": train, "validation": valid}.get(part)
+    if rows is None:
+        raise DataError(f"there is no part {safe(part, 40)!r}; there are {', '.join(PARTS)}")
+    if not len(rows):
+        raise DataError("this run kept nothing back for validation")
+    return data.train, rows
