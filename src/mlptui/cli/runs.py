@@ -10,6 +10,7 @@ examples:
   mlptui runs show last             one run, with its recipe and events
   mlptui runs follow 7f3a           any unique part of a run's id will do
   mlptui runs set last 0.01         set the learning rate
+  mlptui runs continue last --epochs 20   a new run that goes on from it, to 20 epochs in all
   mlptui runs resume last           go on: unpause a paused run, restart a dead one from its last good checkpoint
 """
 
@@ -29,6 +30,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     action("list", "all runs, newest first", _list, run=False)
     action("show", "one run: state, recipe, checkpoints, events", _show)
     action("follow", "print an epoch a line until the run ends", _follow)
+    go_on = action("continue", "a new run that goes on from a checkpoint, with more epochs or other knobs", _continue)
+    go_on.add_argument(
+        "--from", dest="checkpoint", default="last", metavar="CHECKPOINT", help="last (default), best, or a step"
+    )
+    go_on.add_argument("--detach", action="store_true", help="return at once")
+    from mlptui.cli.train import add_knobs
+
+    add_knobs(go_on, file=False)
     action("pause", "pause before the next step", _command)
     action("resume", "go on: unpause, or restart a dead run from its last good checkpoint", _resume)
     action("stop", "stop after saving a checkpoint", _command)
@@ -200,6 +209,36 @@ def _resume(options: argparse.Namespace) -> int:
     else:
         output.narrate(f"{run.id} goes on in process {pid}; follow it with: mlptui runs follow {run.id}")
     return 0
+
+
+def _continue(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.cli.following import detached, follow, json_events
+    from mlptui.core.recipe import fields
+    from mlptui.devices.choice import environment
+    from mlptui.launch import begin, trainer
+    from mlptui.store import collection, paths
+
+    places = paths.find()
+    run = _find(options)
+    entry = collection.find(places, f"{run.id}/{options.checkpoint}")
+    changes = {f.path: getattr(options, f.path) for f in fields() if getattr(options, f.path) is not None}
+    if "epochs" not in changes:
+        recipe = run.recipe()
+        changes["epochs"] = recipe.epochs * 2
+    made, pid = begin.go_on(places, entry, changes, environment)
+    output.narrate(f"{made.id} goes on from {entry.id}, process {pid}")
+    try:
+        trainer.wait_until_ready(made, pid)
+    except KeyboardInterrupt:
+        return detached(made)
+    if options.detach:
+        if options.json:
+            output.as_json({"run": made.id, "parent": entry.id, "pid": pid})
+        else:
+            output.data(made.id)
+        return 0
+    return json_events(made) if options.json else follow(made)
 
 
 def _remove(options: argparse.Namespace) -> int:

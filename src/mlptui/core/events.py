@@ -109,9 +109,17 @@ def _command(e: Event) -> str:
     return f"{e['command']}{who}: {outcome}"
 
 
+def _resumed(e: Event) -> str:
+    exact = "exact" if e["exact"] else f"not bit-exact: {e['why']}"
+    parent = str(e["parent"] or "")
+    if parent and parent.rpartition("/")[2] == e["name"]:
+        return f"goes on from {parent} ({exact})"
+    return f"resumed from step {e.step:,} ({exact})"
+
+
 _WORDS: dict[str, Callable[[Event], str]] = {
     Kind.STARTED: lambda e: f"started on {e['device']}, {e['parameters']:,} parameters, {e['threads']} threads, {e['matmul']}",
-    Kind.RESUMED: lambda e: f"resumed from step {e.step:,} ({'exact' if e['exact'] else 'not bit-exact: ' + str(e['why'])})",
+    Kind.RESUMED: _resumed,
     Kind.EPOCH: _epoch,
     Kind.CHECKPOINT: _checkpoint,
     Kind.CHECKPOINT_FAILED: lambda e: f"checkpoint not saved: {e['reason']}; the previous one is kept",

@@ -115,6 +115,12 @@ class Recipe(Part):
         description="checksum of the weights to begin with, which lie beside the recipe; empty: drawn from the seed",
         pattern="^([0-9a-f]{64})?$",
     )
+    parent: str = Field(
+        default="",
+        description="the checkpoint that the run goes on from, as RUN/step-0000000044; it is the first of the run's own",
+        pattern="^([A-Za-z0-9_.-]+/step-[0-9]+)?$",
+        max_length=200,
+    )
     loss: Literal["cross-entropy", "mse"] = knob(
         "cross-entropy", "loss", "cross-entropy for classes, mse for numbers", "--loss"
     )

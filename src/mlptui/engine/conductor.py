@@ -1,6 +1,7 @@
 """Conducts one run: the loop of loop.py with commands, records, checkpoints and evaluation around it."""
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -152,6 +153,8 @@ class Conductor:
         }
         if origin.checkpoint:
             captured = codec.decode(origin.checkpoint.read(codec.MODEL), origin.checkpoint.read(codec.TRAINING))
+            if origin.checkpoint.manifest.get("run") != recorder.run.id:
+                self._adopt(captured, origin.checkpoint.manifest)
             session.restore(captured)
             for step, rate in prepare.later_knobs(recorder, session.progress.step):
                 session.turn_rate(int(step), rate)
@@ -162,7 +165,7 @@ class Conductor:
             recorder.update(exact=not why)
             recorder.event(
                 Kind.RESUMED, session.progress.step, name=origin.checkpoint.name, exact=not why, why=why,
-                lost_steps=origin.lost_steps, **facts,
+                lost_steps=origin.lost_steps, parent=self.recipe.parent, score=session.objective.score, **facts,
             )  # fmt: skip
         else:
             recorder.event(
@@ -180,6 +183,19 @@ class Conductor:
             step=session.progress.step, epoch=session.epoch, score=session.objective.score,
             lr=session.rate(session.progress.step),
         )  # fmt: skip
+
+    def _adopt(self, captured: dict[str, Any], manifest: Mapping[str, Any]) -> None:
+        """The state of another run that this one goes on from: its own recipe's knobs hold from here on."""
+        fresh = self.session.optimizer.state_dict()
+        before = dict(manifest.get("recipe", {}).get("optimizer", {})).get("name")
+        same = before == self.recipe.optimizer.name
+        captured["optimizer"] = {
+            "state": captured["optimizer"]["state"] if same else {},
+            "param_groups": fresh["param_groups"],
+        }
+        captured["progress"].knobs = []
+        captured["progress"].bad_epochs = 0
+        captured["progress"].trained_seconds = 0.0
 
     # the run
 

@@ -96,7 +96,7 @@ def judge(
 
 
 def _as_trained(facts: Facts, checkpoint: Checkpoint) -> Facts:
-    """The set's facts with the moments that the network was trained with. Raises DataError where the sets have other shapes."""
+    """The set's facts with the moments that the network was trained with. Raises DataError where it cannot be."""
     was = checkpoint.manifest.get("normalisation", {})
     recipe = checkpoint.manifest.get("recipe", {})
     wanted = "a number to predict" if recipe.get("loss") == "mse" else "classes"

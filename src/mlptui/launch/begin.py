@@ -1,21 +1,26 @@
 """Begin a new run, or go on with a dead one."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import Layer, label
 from mlptui.core.errors import RunError, StorageError
-from mlptui.core.recipe import Recipe
+from mlptui.core.events import Kind
+from mlptui.core.recipe import Recipe, check, fields, nested, value_at
 from mlptui.core.status import Status
 from mlptui.core.text import safe
 from mlptui.launch import trainer
-from mlptui.store import atomic, rundir
+from mlptui.store import atomic, collection, rundir
+from mlptui.store.collection import Entry
+from mlptui.store.eventlog import read_events
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
+FIXED = ("data.name", "data.validation", "data.normalise", "architecture", "loss", "batch_size", "seed")
 MAX_SOURCE = 4 << 20  # bytes of a Python file
 MAX_WEIGHTS = 64 << 30
 
@@ -32,10 +37,45 @@ def begin(paths: Paths, recipe: Recipe, environment: Mapping[str, str], weights:
     Raises StorageError or RunError with one sentence.
     """
     tree = parse(recipe.architecture)
-    recipe, first = with_weights(recipe, weights)
+    recipe, first = with_weights(recipe.model_copy(update={"parent": ""}), weights)
     name = recipe.name or default_name(recipe)
     run = rundir.create(paths, recipe, name, label(tree), sources=_sources(tree), weights=first)
     return run, trainer.start(run, environment)
+
+
+def go_on(
+    paths: Paths, entry: Entry, changes: Mapping[str, Any], environment: Callable[[str], Mapping[str, str]]
+) -> tuple[Run, int]:
+    """A new run that goes on from a checkpoint with other knobs (by their paths in the recipe), and names it as its parent.
+
+    Training goes on at the checkpoint's step with its optimiser's state, so with more epochs alone the weights are those of a
+    run that had them from the beginning. `environment` gives a device's. Raises RunError, RecipeError, CheckpointError,
+    StorageError.
+    """
+    recipe = entry.run.recipe()
+    flat = {field.path: value_at(recipe, field.path) for field in fields()}
+    rates = [e for e in read_events(entry.run.events_file) if e.kind == Kind.KNOB and e.step <= entry.step and e["lr"]]
+    if rates:
+        flat["optimizer.lr"] = float(rates[-1]["lr"])  # what a person turned it to
+    if changes.get("optimizer.name", recipe.optimizer.name) != recipe.optimizer.name:
+        flat = {path: value for path, value in flat.items() if not path.startswith("optimizer.")}
+    if same := next((path for path in FIXED if path in changes and changes[path] != flat[path]), ""):
+        raise RunError(
+            f"{same} stays as it was where a run goes on; a new run can begin with these weights instead (--weights)"
+        )
+    base = recipe.model_dump(include={"weights", "format"})
+    data = {"sha256": recipe.data.sha256}
+    values = nested({**flat, **changes})
+    changed = check({**base, **values, "data": {**values["data"], **data}, "parent": entry.id})
+    epoch = entry.checkpoint.manifest.get("epoch") if entry.checkpoint else None
+    if isinstance(epoch, int) and changed.epochs <= epoch:
+        raise RunError(f"{entry.id} has {epoch} epochs done; ask for more than that in all, as --epochs {2 * epoch or 1}")
+    tree = parse(changed.architecture)
+    sources = {file.name: _read(file, MAX_SOURCE) for file in sorted(entry.run.source.glob("*.py"))}
+    files = (entry.folder.name, collection.files_of(entry))
+    made = rundir.create(paths, changed, changed.name or default_name(changed), label(tree), sources=sources, checkpoint=files)
+    collection.went_on(entry, made)
+    return made, trainer.start(made, environment(changed.device))
 
 
 def with_weights(recipe: Recipe, weights: Path | None) -> tuple[Recipe, bytes]:

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -190,10 +190,11 @@ def folders(parent: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class About:
-    """What a person says of a checkpoint."""
+    """What a person says of a checkpoint, and the runs that went on from it."""
 
     pinned: bool = False
     note: str = ""
+    children: tuple[str, ...] = ()
 
 
 def about_file(folder: Path) -> Path:
@@ -204,7 +205,9 @@ def about(folder: Path) -> About:
     """What cannot be read is taken for a pin, so that nothing is lost by it."""
     try:
         found = sealed.read_document(atomic.read_regular(about_file(folder), MANIFEST_LIMIT), "about")
-        return About(found.get("pinned") is True, str(found.get("note", "")))
+        children = found.get("children", [])
+        named = tuple(map(str, children)) if isinstance(children, list) else ()
+        return About(found.get("pinned") is True, str(found.get("note", "")), named)
     except FileNotFoundError:
         return About()
     except (OSError, StorageError):
@@ -216,7 +219,13 @@ def keep_about(folder: Path, said: About) -> None:
     if said == About():
         atomic.unlink_quietly(about_file(folder))
     else:
-        atomic.replace(about_file(folder), sealed.document({"pinned": said.pinned, "note": said.note}))
+        atomic.replace(about_file(folder), sealed.document(asdict(said)))
+
+
+def children(folder: Path) -> list[str]:
+    """The runs that went on from this checkpoint and are still there."""
+    runs = folder.parent.parent.parent
+    return [run for run in about(folder).children if "/" not in run and (runs / run).is_dir()]
 
 
 def newest(parent: Path) -> Path | None:
@@ -257,31 +266,44 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 
 
 def prune(parent: Path, keep: int) -> list[str]:
-    """Remove all but the first, the best, the newest `keep`, two that are whole byte for byte and finite, and those pinned.
-
-    Returns the names that went; never raises.
-    """
+    """Remove what `kept` does not name. Returns the names that went; never raises."""
     checkpoints, _ = listed(parent)
-    kept = {c.name for c in checkpoints[-keep:]} | {c.name for c in checkpoints[:1]}
-    top = best(checkpoints)
-    if top:
-        kept.add(top.name)
-    whole = (c for c in reversed(checkpoints) if c.manifest.get("finite", True) and _is_whole(c))
-    kept |= {c.name for c in islice(whole, WHOLE_KEPT)}
+    staying = kept(checkpoints, keep)
     gone = []
     for checkpoint in checkpoints:
-        said = about(checkpoint.folder)
-        if checkpoint.name not in kept and not said.pinned:
-            away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
-            try:
-                os.rename(checkpoint.folder, away)
-            except OSError:
-                continue
-            atomic.remove_folder_quietly(away)
-            if said != About():
-                atomic.unlink_quietly(about_file(checkpoint.folder))
-            gone.append(checkpoint.name)
+        if checkpoint.name in staying:
+            continue
+        away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            os.rename(checkpoint.folder, away)
+        except OSError:
+            continue
+        atomic.remove_folder_quietly(away)
+        atomic.unlink_quietly(about_file(checkpoint.folder))
+        gone.append(checkpoint.name)
     return gone
+
+
+def kept(checkpoints: list[Checkpoint], keep: int) -> dict[str, str]:
+    """Names of those that retention leaves, of all of a run by step, each with the reason.
+
+    The first, the best, the newest `keep`, two that are whole byte for byte and finite, those pinned, and those that another
+    run went on from.
+    """
+    staying = {c.name: "new" for c in checkpoints[-keep:]} | {c.name: "the first" for c in checkpoints[:1]}
+    top = best(checkpoints)
+    if top:
+        staying[top.name] = "the best"
+    whole = (c for c in reversed(checkpoints) if c.manifest.get("finite", True) and _is_whole(c))
+    for checkpoint in islice(whole, WHOLE_KEPT):
+        staying.setdefault(checkpoint.name, "whole and finite")
+    for checkpoint in checkpoints:
+        said = about(checkpoint.folder)
+        if said.pinned:
+            staying[checkpoint.name] = "pinned"
+        elif said.children and children(checkpoint.folder):
+            staying.setdefault(checkpoint.name, "a run went on from it")
+    return staying
 
 
 def _is_whole(checkpoint: Checkpoint) -> bool:

@@ -6,7 +6,7 @@ was committed. Pinned ones are not removed by a run's own retention.
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlptui.core.errors import CheckpointError, StorageError
@@ -93,7 +93,9 @@ def find(paths: Paths, wanted: str) -> Entry:
 def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> About:
     """Pin or unpin a checkpoint, or say something of it; gives what is known now. Raises CheckpointError."""
     before = checkpoints.about(entry.folder)
-    now = About(before.pinned if pinned is None else pinned, before.note if note is None else note.strip())
+    now = replace(
+        before, pinned=before.pinned if pinned is None else pinned, note=before.note if note is None else note.strip()
+    )
     if len(now.note) > MAX_NOTE:
         raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
     if not entry.folder.is_dir():
@@ -103,6 +105,27 @@ def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -
     except OSError as error:
         raise CheckpointError(f"{entry.id} cannot be written to: {atomic.reason(error)}") from None
     return now
+
+
+def went_on(entry: Entry, run: Run) -> None:
+    """Remember that a run goes on from a checkpoint, so that it stays as long as that run. Raises CheckpointError."""
+    before = checkpoints.about(entry.folder)
+    try:
+        checkpoints.keep_about(entry.folder, replace(before, children=(*before.children, run.id)))
+    except OSError as error:
+        raise CheckpointError(f"{entry.id} cannot be written to: {atomic.reason(error)}") from None
+
+
+def files_of(entry: Entry) -> dict[str, bytes]:
+    """All files of a checkpoint, verified, with the manifest last. Raises CheckpointError."""
+    if entry.checkpoint is None:
+        raise CheckpointError(entry.problem)
+    files = {name: entry.checkpoint.read(name) for name in entry.checkpoint.manifest["files"]}
+    try:
+        files[checkpoints.MANIFEST] = atomic.read_regular(entry.folder / checkpoints.MANIFEST, checkpoints.MANIFEST_LIMIT)
+    except OSError as error:
+        raise CheckpointError(f"{entry.id} cannot be read: {atomic.reason(error)}") from None
+    return files
 
 
 def verify(entry: Entry) -> str:
@@ -140,6 +163,8 @@ def remove(paths: Paths, entry: Entry) -> Path:
         raise CheckpointError(f"{entry.run.id} is being trained, or may be; stop it before its checkpoints are removed")
     if checkpoints.about(entry.folder).pinned:
         raise CheckpointError(f"{entry.id} is pinned; unpin it first")
+    if child := next(iter(checkpoints.children(entry.folder)), ""):
+        raise CheckpointError(f"{safe(child, 100)} went on from {entry.id}; remove that run first")
     try:
         atomic.make_folder(paths.trash)
         place = paths.trash / f"{entry.run.id}@{entry.folder.name}~{secrets.token_hex(3)}"
@@ -177,12 +202,9 @@ def copy_out(entry: Entry, parent: Path) -> Path:
 
     Raises CheckpointError.
     """
-    if entry.checkpoint is None:
-        raise CheckpointError(entry.problem)
     final = parent / f"{entry.run.id}-{entry.folder.name}"
-    files = {name: entry.checkpoint.read(name) for name in entry.checkpoint.manifest["files"]}
+    files = files_of(entry)
     try:
-        files[checkpoints.MANIFEST] = atomic.read_regular(entry.folder / checkpoints.MANIFEST, checkpoints.MANIFEST_LIMIT)
         atomic.make_folder(parent)
         atomic.commit_folder(parent, final.name, files)
     except FileExistsError:

@@ -107,10 +107,12 @@ def create(
     now: float | None = None,
     sources: dict[str, bytes] | None = None,
     weights: bytes = b"",
+    checkpoint: tuple[str, dict[str, bytes]] | None = None,
 ) -> Run:
     """A new run's directory with its recipe and first state; it appears whole and durable by one rename.
 
-    `sources` are the person's own files that make the network, by the name that each gets; `weights` what it begins with.
+    `sources` are the person's own files that make the network, by the name that each gets; `weights` what it begins with;
+    `checkpoint` the name and files of another run's that it goes on from.
 
     Raises StorageError with a sentence.
     """
@@ -134,6 +136,8 @@ def create(
             atomic.fsync_folder(made.source)
         if weights:
             atomic.write_new(made.weights_file, weights)
+        if checkpoint:
+            atomic.commit_folder(made.checkpoints, *checkpoint)
         states.write(made.state_file, first)
         atomic.fsync_folder(made.folder)
         os.rename(made.folder, run.folder)

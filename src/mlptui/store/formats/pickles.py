@@ -12,8 +12,10 @@ from typing import Any, BinaryIO
 from mlptui.core.text import safe
 from mlptui.store.formats.contents import FormatError
 
-OPERATIONS = 1_000_000  # about a second; a state_dict of 10,000 tensors takes 350,000
+OPERATIONS = 400_000  # about a second at worst; a state_dict of 10,000 tensors takes 350,000
 SIZE = 32 << 20
+NAME = 200  # characters of a name that are kept
+IMPORTS = 2_000
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,19 @@ _VALUES = frozenset(
 )  # fmt: skip
 
 
-def follow(stream: BinaryIO, left: list[int]) -> Any:
-    """What one pickle would make; `left[0]` operations are allowed, and counted down. Raises FormatError."""
-    machine = _Machine()
+def follow(stream: BinaryIO, left: list[int], imports: dict[Named, None]) -> Any:
+    """What one pickle would make; `left[0]` operations are allowed, and counted down.
+
+    `imports` gets every name that reading it would import, wherever it stands: importing alone runs code, and what is called
+    is imported first. Raises FormatError.
+    """
+    machine = _Machine(imports)
     act, read = machine.acts, stream.read
     try:
         while code := read(1):
             operation = _OPERATIONS[code]
             if operation.name == "STOP":
-                return machine.stack[-1]
+                return machine.last()
             left[0] -= 1
             if left[0] < 0:
                 raise FormatError(f"its structure takes more than {OPERATIONS:,} operations")
@@ -92,7 +98,8 @@ def follow(stream: BinaryIO, left: list[int]) -> Any:
 class _Machine:
     """`acts` has what each operation does with its argument."""
 
-    def __init__(self) -> None:
+    def __init__(self, imports: dict[Named, None]) -> None:
+        self.imports = imports
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         stack, memo, push = self.stack, self.memo, self.stack.append
@@ -115,7 +122,7 @@ class _Machine:
             **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT"), remember),
             **dict.fromkeys(("PROTO", "FRAME"), nothing),
             **dict.fromkeys(("NEXT_BUFFER", "READONLY_BUFFER"), self._buffer),
-            **dict.fromkeys(("EXT1", "EXT2", "EXT4"), lambda n: push(Named("copyreg", f"extension {n}"))),
+            **dict.fromkeys(("EXT1", "EXT2", "EXT4"), lambda n: push(self._named("copyreg", f"extension {n}"))),
             **dict.fromkeys(("REDUCE", "NEWOBJ"), self._call),
             "MEMOIZE": lambda _: remember(len(memo)),
             "MARK": lambda _: push(_MARK),
@@ -129,8 +136,8 @@ class _Machine:
             "ADDITEMS": lambda _: self._append(self._marked()),
             "SETITEM": lambda _: self._set([self._pop(), self._pop()][::-1]),
             "SETITEMS": lambda _: self._set(self._marked()),
-            "GLOBAL": lambda name: push(_named(name)),
-            "INST": lambda name: push(Called(_named(name), Items("tuple", self._marked()))),
+            "GLOBAL": lambda name: push(self._named(*str(name).split(" ", 1))),
+            "INST": lambda name: push(Called(self._named(*str(name).split(" ", 1)), Items("tuple", self._marked()))),
             "STACK_GLOBAL": self._global,
             "NEWOBJ_EX": self._call_named,
             "OBJ": self._object,
@@ -163,7 +170,18 @@ class _Machine:
     def _global(self, _: Any) -> None:
         what, module = self._pop(), self._pop()
         known = isinstance(module, str) and isinstance(what, str)
-        self.stack.append(Named(module, what) if known else Named("", "a name that is computed"))
+        self.stack.append(self._named(module, what) if known else self._named("", "a name that is computed"))
+
+    def _named(self, module: str, name: str = "") -> Named:
+        found = Named(module[:NAME], name[:NAME])
+        self.imports.setdefault(found)
+        if len(self.imports) > IMPORTS:
+            raise FormatError(f"it would import more than {IMPORTS:,} names")
+        return found
+
+    def last(self) -> Any:
+        """What STOP gives."""
+        return self._pop()
 
     def _build(self, _: Any) -> None:
         state = self._pop()
@@ -198,11 +216,6 @@ class _Machine:
         if not isinstance(into, Map | Called):
             raise FormatError("its structure makes no sense")
         into.pairs.extend(_pairs(found))
-
-
-def _named(argument: Any) -> Named:
-    module, _, name = str(argument).partition(" ")
-    return Named(module, name)
 
 
 def _pairs(found: list[Any]) -> list[tuple[Any, Any]]:

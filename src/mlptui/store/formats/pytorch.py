@@ -3,7 +3,8 @@
 import io
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from mlptui.core.text import counted, safe, size
@@ -11,11 +12,11 @@ from mlptui.store.formats import pickles, zips
 from mlptui.store.formats.contents import (
     DTYPES,
     MAX_DEPTH,
+    MAX_DIMENSIONS,
     MAX_NODES,
     Contents,
     FormatError,
     Node,
-    Stored,
     stored,
 )
 from mlptui.store.formats.pickles import Called, Items, Map, Named, Outside
@@ -23,6 +24,7 @@ from mlptui.store.formats.pickles import Called, Items, Map, Named, Outside
 ZIP, LEGACY, PICKLE, SCRIPT = "PyTorch (zip)", "PyTorch (before 1.6)", "pickle", "TorchScript"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 RECORDS = 200_000
+KEY = 1_000  # characters of a key that are kept
 
 # torch/storage.py names one class for each type
 STORAGES = {
@@ -59,7 +61,16 @@ _PLAIN = {
     "pathlib._local.PosixPath", "datetime.timedelta", "datetime.datetime", "datetime.date", "decimal.Decimal", "uuid.UUID",
     "fractions.Fraction", "_codecs.encode",
 }  # fmt: skip
-_NAMES = {"torch", "builtins", "collections"}  # modules of which a bare name is only a name: torch.float32, dict as a factory
+_KINDS = {f"builtins.{name}" for name in ("int", "float", "str", "bool", "bytes", "object")}  # as factories
+_WORDS = {"torch.serialization._get_layout", "torch.strided", "torch.sparse_coo", "torch.sparse_csr"} | {
+    f"torch.{name}" for name in (*TYPES, "qint8", "quint8", "qint32", "per_tensor_affine", "per_channel_affine")
+}
+_STORAGES = {
+    f"{module}.{name}"
+    for module in ("torch", "torch.storage", "torch.cuda")
+    for name in (*STORAGES, "QInt8Storage", "QUInt8Storage", "QInt32Storage", "QUInt4x2Storage", "QUInt2x4Storage")
+}
+_KNOWN = _REBUILD | _PARAMETER | {*_OTHER_TENSORS} | _MAPS | {*_LISTS} | _PLAIN | _KINDS | _WORDS | _STORAGES
 
 Locate = Callable[[str, str, int], tuple[int, int]]  # of a storage: key, type, count; gives its first byte and last + 1
 
@@ -91,26 +102,28 @@ def read_zip(stream: BinaryIO, whole: int, archive: zipfile.ZipFile) -> Contents
             raise FormatError(f"the numbers {safe(key, 40)} are fewer than the structure says")
         return found
 
+    imports: dict[Named, None] = {}
     with zips.unpacked(archive, infos[main]) as member:
-        made = pickles.follow(io.BytesIO(member.read(pickles.SIZE + 1)), [pickles.OPERATIONS])
+        made = pickles.follow(io.BytesIO(member.read(pickles.SIZE + 1)), [pickles.OPERATIONS], imports)
     code = any(name.startswith(f"{folder}code/") for name in infos)
     notes = ("it has code of its own (TorchScript), which is not looked at",) if code else ()
-    return _contents(SCRIPT if code else ZIP, made, locate, whole, swapped, notes)
+    return _contents(SCRIPT if code else ZIP, made, locate, whole, swapped, notes, imports)
 
 
 def read_stream(stream: BinaryIO, whole: int) -> Contents:
     """The older format, or a plain pickle. Raises FormatError, OSError."""
     left = [pickles.OPERATIONS]
     bounded: Any = _Bounded(stream, pickles.SIZE)
-    first = pickles.follow(bounded, left)
+    imports: dict[Named, None] = {}
+    first = pickles.follow(bounded, left, imports)
     if first != LEGACY_MAGIC:
-        return _contents(PICKLE, first, _nowhere, whole, False, ())
-    version, system = pickles.follow(bounded, left), pickles.follow(bounded, left)
+        return _contents(PICKLE, first, _nowhere, whole, False, (), imports)
+    version, system = pickles.follow(bounded, left, imports), pickles.follow(bounded, left, imports)
     if version != 1001 or not isinstance(system, Map):
         raise FormatError("it is of a version of PyTorch's older format that is not known here")
     swapped = dict(system.pairs).get("little_endian") is False
-    made = pickles.follow(bounded, left)
-    keys = pickles.follow(bounded, left)
+    made = pickles.follow(bounded, left, imports)
+    keys = pickles.follow(bounded, left, imports)
     if not isinstance(keys, Items) or len(keys.items) > RECORDS:
         raise FormatError("its list of numbers cannot be read")
     kinds = _kinds_of_storages(made)
@@ -131,7 +144,7 @@ def read_stream(stream: BinaryIO, whole: int) -> Contents:
             raise FormatError(f"the numbers {safe(key, 40)} are not in the file")
         return places[key]
 
-    return _contents(LEGACY, made, locate, whole, swapped, ())
+    return _contents(LEGACY, made, locate, whole, swapped, (), imports)
 
 
 class _Bounded:
@@ -163,10 +176,11 @@ def _nowhere(key: str, kind: str, count: int) -> tuple[int, int]:
     raise FormatError("its numbers are not in the file")
 
 
-def _contents(what: str, made: Any, locate: Locate, whole: int, swapped: bool, notes: tuple[str, ...]) -> Contents:
-    reader = _Reader(locate, swapped)
-    root = reader.node(made)
-    return Contents(what, root, whole, refused=tuple(reader.refused), notes=notes)
+def _contents(
+    what: str, made: Any, locate: Locate, whole: int, swapped: bool, notes: tuple[str, ...], imports: Iterable[Named]
+) -> Contents:
+    refused = tuple(safe(name, 200) for name in imports if str(name) not in _KNOWN)
+    return Contents(what, _Reader(locate, swapped).node(made), whole, refused=refused, notes=notes)
 
 
 def _kinds_of_storages(made: Any) -> dict[str, str]:
@@ -204,18 +218,21 @@ def _storage(found: Any) -> tuple[str, str, int]:
 
 
 class _Reader:
-    """What a pickle would make, as a tree."""
+    """What a pickle would make, as a tree. What is referred to often counts often, so that no small file takes long."""
 
     def __init__(self, locate: Locate, swapped: bool) -> None:
         self._locate, self._swapped = locate, swapped
         self._places: dict[tuple[str, str, int], tuple[int, int]] = {}
-        self._nodes = 0
-        self.refused: dict[str, None] = {}
+        self._left = MAX_NODES
+        self._short: dict[str, str] = {}
+
+    def _count(self, places: int) -> None:
+        self._left -= places
+        if self._left < 0:
+            raise FormatError(f"it has more than {MAX_NODES:,} places")
 
     def node(self, value: Any, above: tuple[int, ...] = ()) -> Node:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise FormatError(f"it has more than {MAX_NODES:,} places")
+        self._count(1)
         if isinstance(value, Items | Map | Called):
             if id(value) in above:
                 return Node("value", "itself, again")
@@ -229,76 +246,92 @@ class _Reader:
                 return self._list("tuple" if kind == "tuple" else "list", items, above)
             case Called():
                 return self._called(value, above)
-            case Named():
-                return self._name(value)
-            case Outside():
-                return Node("value", "numbers without a shape")
-            case bytes() | bytearray():
-                return Node("value", f"{counted(len(value), 'byte')}")
-        return Node("value", safe(repr(value) if isinstance(value, str) else value, 300))
+        return Node("value", _short(value))
 
     def _map(self, pairs: list[tuple[Any, Any]], above: tuple[int, ...]) -> Node:
-        last = {_key(key): value for key, value in pairs}
-        return Node("dict", children=tuple((key, self.node(value, above)) for key, value in last.items()))
+        self._count(len(pairs))
+        last: dict[Any, tuple[str, Any]] = {}
+        for key, value in pairs:
+            same = key if isinstance(key, str | int | float | bytes | None) else id(key)
+            last[type(key), same] = (self._key(key), value)
+        found: dict[str, Node] = {}
+        for name, value in last.values():
+            unique, n = name, 1
+            while unique in found:
+                n += 1
+                unique = f"{name}~{n}"
+            found[unique] = self.node(value, above)
+        return Node("dict", children=tuple(found.items()))
+
+    def _key(self, value: Any) -> str:
+        if not isinstance(value, str):
+            return _short(value)
+        return value if len(value) <= KEY else self._short.setdefault(value, f"{value[: KEY - 1]}…")
 
     def _list(self, kind: Any, items: list[Any], above: tuple[int, ...]) -> Node:
         return Node(kind, children=tuple((str(i), self.node(item, above)) for i, item in enumerate(items)))
 
-    def _name(self, value: Named) -> Node:
-        """A class or function that is not called is only named, but to name it a reader would import it."""
-        if value.module not in _NAMES:
-            self.refused.setdefault(str(value))
-        return Node("value", safe(value, 200))
-
     def _called(self, value: Called, above: tuple[int, ...]) -> Node:
         name = str(value.what) if isinstance(value.what, Named) else "what it made itself"
         arguments = value.arguments.items if isinstance(value.arguments, Items) else []
+        self._count(len(arguments))
         if name in _REBUILD:
             return self._tensor(arguments, name.endswith("v3"))
         if name in _PARAMETER and arguments and isinstance(arguments[0], Called):
             inner = self.node(arguments[0], above)
             learns = len(arguments) > 1 and arguments[1] is True
-            if inner.tensor is None:
-                return inner
-            return Node("tensor", tensor=Stored(**{**vars(inner.tensor), "learns": learns}))
+            return inner if inner.tensor is None else Node("tensor", tensor=replace(inner.tensor, learns=learns))
         if name in _OTHER_TENSORS:
             return Node("value", f"{_OTHER_TENSORS[name]}, which is not shown")
-        if name in _MAPS and value.state is None:
+        if name in _MAPS:  # torch puts versions of layers beside the tensors of a state_dict, as the state
             given = arguments[-1] if arguments and isinstance(arguments[-1], Map | Items) else None
-            pairs = [*_as_pairs(given), *value.pairs]
-            return self._map(pairs, above)
-        if name in _MAPS:  # torch puts versions of layers (_metadata) beside the tensors of a state_dict
-            return self._map(value.pairs, above)
+            return self._map([*self._as_pairs(given), *value.pairs], above)
         if name in _LISTS:
             given = arguments[0] if arguments and isinstance(arguments[0], Items) else Items("list")
             return self._list(_LISTS[name], given.items, above)
-        if name in _PLAIN and value.state is None:
-            shown = ", ".join(_short(argument) for argument in arguments[:4])
-            return Node("value", f"{name.rpartition('.')[2]}({shown})")
-        self.refused.setdefault(name)
         shown = ", ".join(_short(argument) for argument in arguments[:4])
+        if name in _KNOWN:
+            return Node("value", safe(f"{name.rpartition('.')[2]}({shown})", 300))
+        return Node("object", f"{safe(name, 100)}({safe(shown, 200)})", self._parts(value, arguments, above), call=True)
+
+    def _parts(self, value: Called, arguments: list[Any], above: tuple[int, ...]) -> tuple[tuple[str, Node], ...]:
+        """What a call that is not made would be given, as far as there is something to see in it."""
         parts = [(str(i), argument) for i, argument in enumerate(arguments) if isinstance(argument, Items | Map | Called)]
         if isinstance(value.state, Map):
-            parts += [(_key(key), item) for key, item in value.state.pairs]
+            self._count(len(value.state.pairs))
+            parts += [(self._key(key), item) for key, item in value.state.pairs]
         elif value.state is not None:
             parts.append(("state", value.state))
-        parts += [(str(i), item) for i, item in enumerate(value.items)] + [(_key(k), item) for k, item in value.pairs]
-        children = tuple((key, self.node(item, above)) for key, item in parts)
-        return Node("object", f"{safe(name, 100)}({safe(shown, 200)})", children, call=True)
+        self._count(len(value.pairs))
+        parts += [(str(i), item) for i, item in enumerate(value.items)]
+        parts += [(self._key(key), item) for key, item in value.pairs]
+        return tuple((key, self.node(item, above)) for key, item in parts)
+
+    def _as_pairs(self, given: Any) -> list[tuple[Any, Any]]:
+        if isinstance(given, Map):
+            return given.pairs
+        found = given.items if isinstance(given, Items) else []
+        self._count(len(found))
+        return [(one.items[0], one.items[1]) for one in found if isinstance(one, Items) and len(one.items) == 2]
 
     def _tensor(self, arguments: list[Any], typed: bool) -> Node:
         """(storage, offset, shape, strides, requires_grad, hooks), and in version 3 the type behind them."""
         try:
             where, offset, shape, strides, *more = arguments
             key, kind, count = _storage(where)
-            span = self._places.setdefault((key, kind, count), self._locate(key, kind, count))
+            if max(len(shape.items), len(strides.items)) > MAX_DIMENSIONS:
+                raise FormatError("its shape makes no sense")
+            if (key, kind, count) not in self._places:
+                self._places[key, kind, count] = self._locate(key, kind, count)
+            span = self._places[key, kind, count]
             if typed:
                 kind = next(TYPES[one.name] for one in more if isinstance(one, Named) and one.module == "torch")
             if type(offset) is not int or offset < 0:
                 raise FormatError("its place makes no sense")
             begin = span[0] + offset * DTYPES[kind]
             learns = bool(more) and more[0] is True
-            found = stored(kind, tuple(shape.items), tuple(strides.items), begin, span, swapped=self._swapped, learns=learns)
+            sizes = tuple(shape.items), tuple(strides.items)
+            found = stored(kind, *sizes, begin, span, swapped=self._swapped, learns=learns)
         except FormatError as error:
             return Node("value", f"a tensor that is refused: {error}")
         except (ValueError, AttributeError, StopIteration, KeyError, TypeError):
@@ -306,29 +339,23 @@ class _Reader:
         return Node("tensor", tensor=found)
 
 
-def _as_pairs(given: Any) -> list[tuple[Any, Any]]:
-    if isinstance(given, Map):
-        return given.pairs
-    found = given.items if isinstance(given, Items) else []
-    return [(one.items[0], one.items[1]) for one in found if isinstance(one, Items) and len(one.items) == 2]
-
-
-def _key(value: Any) -> str:
-    return value[:1000] if isinstance(value, str) else _short(value)
-
-
 def _short(value: Any) -> str:
+    """A value in a few words."""
     match value:
+        case Items("tuple", items) if len(items) <= 4 and all(isinstance(item, int | float | None) for item in items):
+            return f"({', '.join(map(_short, items))})"
         case Items(kind, items):
             return f"{kind} of {len(items)}"
         case Map(pairs):
             return f"dict of {len(pairs)}"
         case Called(what):
-            return f"{what}(...)" if isinstance(what, Named) else "(...)"
+            return safe(f"{what}(...)" if isinstance(what, Named) else "(...)", 200)
         case Outside():
-            return "numbers"
-        case bytes():
+            return "numbers without a shape"
+        case bytes() | bytearray():
             return counted(len(value), "byte")
         case int() if abs(value) >= 1 << 256:
             return "a very large number"
-    return safe(repr(value) if isinstance(value, str) else value, 100)
+        case str():
+            return safe(repr(value[:200]) + ("…" if len(value) > 200 else ""), 300)
+    return safe(value, 200)

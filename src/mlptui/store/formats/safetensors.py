@@ -33,10 +33,10 @@ def header_of(data: bytes, size: int) -> dict[str, Any]:
         try:
             (start, stop), shape, dtype = entry["data_offsets"], entry["shape"], entry["dtype"]
             elements = 1
-            if len(shape) > MAX_DIMENSIONS:
+            if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not all(type(n) is int for n in (start, stop)):
                 raise ValueError
             for extent in shape:
-                if not isinstance(extent, int) or extent < 0:
+                if type(extent) is not int or extent < 0:
                     raise ValueError
                 elements *= extent
             if not 0 <= start <= stop <= size - 8 - length or stop - start != elements * DTYPES[dtype]:

@@ -1,6 +1,7 @@
 """Zip files with bounds: their table, where a stored member lies, and members that must be unpacked."""
 
 import os
+import re
 import zipfile
 import zlib
 from typing import IO, BinaryIO
@@ -11,7 +12,8 @@ from mlptui.store.formats.contents import FormatError
 MAGIC = b"PK\x03\x04"
 TABLE_LIMIT = 32 << 20
 MEMBER_LIMIT = 200_000
-_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
+_END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others zipfile reads without a bound
 
 
 def opened(stream: BinaryIO) -> zipfile.ZipFile:
@@ -19,10 +21,11 @@ def opened(stream: BinaryIO) -> zipfile.ZipFile:
     whole = os.fstat(stream.fileno()).st_size
     stream.seek(max(0, whole - (1 << 16) - 128))
     tail = stream.read()
-    at, at_64 = tail.rfind(_END), tail.rfind(_END_64)
+    at = tail.rfind(_END)
     table = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
-    if table == 0xFFFFFFFF and at_64 >= 0:
-        table = int.from_bytes(tail[at_64 + 40 : at_64 + 48], "little")
+    if _LOCATOR in tail:  # then zipfile believes the larger record, whatever the smaller one says
+        records = [m.start() for m in re.finditer(re.escape(_END_64), tail)]
+        table = max((int.from_bytes(tail[i + 40 : i + 48], "little") for i in records), default=TABLE_LIMIT + 1)
     if table > TABLE_LIMIT:
         raise FormatError(f"its table has {size(table)}")
     stream.seek(0)
@@ -35,6 +38,8 @@ def opened(stream: BinaryIO) -> zipfile.ZipFile:
         raise FormatError(f"it has {len(names):,} members")
     if len(set(names)) != len(names):
         raise FormatError("a name stands twice in its table")
+    if other := next((info for info in archive.infolist() if info.compress_type not in _PACKINGS), None):
+        raise FormatError(f"{safe(other.filename, 80)} is packed in a way that neither NumPy nor PyTorch uses")
     return archive
 
 
