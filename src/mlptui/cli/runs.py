@@ -11,6 +11,7 @@ examples:
   mlptui runs follow 7f3a           any unique part of a run's id will do
   mlptui runs set last 0.01         set the learning rate
   mlptui runs continue last --epochs 20   a new run that goes on from it, to 20 epochs in all
+  mlptui runs prove last            is resuming it exact? trains, kills, resumes, compares; exit code 1 where not
   mlptui runs resume last           go on: unpause a paused run, restart a dead one from its last good checkpoint
 """
 
@@ -46,6 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     action("step", "let a paused run train N batches", _command).add_argument(
         "value", type=int, nargs="?", default=1, metavar="N"
     )
+    prove = action("prove", "prove that resuming it is exact: train straight and with a kill, and compare", _prove)
+    prove.add_argument("--steps", type=int, default=100, metavar="N", help="steps to train, each way (100)")
     action("remove", "remove a run that is not training", _remove).add_argument(
         "--yes", action="store_true", help="do not ask (needed where there is no terminal)"
     )
@@ -108,7 +111,7 @@ def _show(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
     from mlptui.core.events import sentence, without_taken_back
-    from mlptui.store import checkpoints
+    from mlptui.store import checkpoints, proof
     from mlptui.store.eventlog import read_events
 
     run = _find(options)
@@ -137,6 +140,8 @@ def _show(options: argparse.Namespace) -> int:
     ):
         output.data(f"{label:<11} {text.safe(row.get(name) or '-')}")
     output.data(f"step        {row.get('step', 0):,} of {text.count(row.get('steps'))}")
+    if proved := proof.read(run):
+        output.data(f"proof       {text.safe(proof.words(proved))}")
     for checkpoint in good:
         mark = "  best" if checkpoint is best else ""
         accuracy = text.score(checkpoint.valid_accuracy, row.get("score", "accuracy"))
@@ -239,6 +244,27 @@ def _continue(options: argparse.Namespace) -> int:
             output.data(made.id)
         return 0
     return json_events(made) if options.json else follow(made)
+
+
+def _prove(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.errors import UsageError
+    from mlptui.devices.choice import environment
+    from mlptui.launch import prove
+    from mlptui.store import paths, proof
+
+    run = _find(options)
+    if options.steps < 2:
+        raise UsageError("--steps needs at least 2, so that there is something before and after the kill")
+    found = prove.prove(paths.find(), run, options.steps, environment(run.recipe().device), output.narrate, lambda: False)
+    if options.json:
+        output.as_json({"run": run.id, **vars(found), "exact": found.exact})
+    else:
+        output.data(f"{run.id}: {proof.words(found)}")
+        if found.exact:
+            output.narrate(f"weights {found.sums[0]}")
+            output.narrate(f"optimiser, random state and progress {found.sums[1]}")
+    return 0 if found.exact else 1
 
 
 def _remove(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from mlptui.engine.parameters.errors import ParameterError
 from mlptui.store import checkpoints, collection, rundir
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
 from mlptui.store.formats import opening
-from mlptui.store.formats.contents import Stored
+from mlptui.store.formats.contents import MAX_DEPTH, Stored
 from mlptui.store.paths import Paths
 
 SUFFIX = ".safetensors"
@@ -179,7 +179,9 @@ def _folder(
             made[kept] = nn.Parameter(tensor(kept), requires_grad=False)
             contents.loaded(made[kept])
         parts = name.split(".")
-        if not (all(parts) and _put(root, parts, made[kept])) and not _put(root, [name.replace(".", "·") or "·"], made[kept]):
+        if not (all(parts) and len(parts) <= MAX_DEPTH and _put(root, parts, made[kept])) and not _put(
+            root, [name.replace(".", "·") or "·"], made[kept]
+        ):
             raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
     return root
 
@@ -200,7 +202,9 @@ def _put(root: TensorFile, parts: list[str], tensor: nn.Parameter) -> bool:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """`2.weight` before `10.weight`."""
-    return [(int(part), "") if part.isascii() and part.isdecimal() else (-1, part) for part in name.split(".")]
+    return [
+        (int(part), "") if part.isascii() and part.isdecimal() and len(part) < 12 else (-1, part) for part in name.split(".")
+    ]
 
 
 def one(paths: Paths, where: str) -> torch.Tensor:

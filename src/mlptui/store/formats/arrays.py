@@ -1,6 +1,7 @@
 """NumPy's files by their headers: `.npy`, and `.npz`, which is a zip of them."""
 
 import io
+import warnings
 import zipfile
 from typing import Any, BinaryIO
 
@@ -59,7 +60,9 @@ def _array(head: bytes, size: int, offset: int, member: str) -> tuple[Node, tupl
             raise FormatError("it is of NumPy's format 3, which only arrays with named fields need")
         if read_header is None:
             raise FormatError(f"it is of NumPy's format {version[0]}.{version[1]}, which is not known here")
-        shape, fortran, dtype = read_header(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, fortran, dtype = read_header(stream)
     except FormatError:
         raise
     except Exception as error:

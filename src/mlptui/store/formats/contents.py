@@ -87,12 +87,13 @@ class Contents:
         Those of a pickled nn.Module are called as in its state_dict.
         """
         found: dict[str, Stored] = {}
+        seen: dict[str, int] = {}
         for path, node in self.walk():
             if node.tensor is not None:
-                name, n = name_of(path), 1
+                name = given = name_of(path)
                 while name in found:
-                    n += 1
-                    name = f"{name_of(path)}~{n}"
+                    seen[given] = seen.get(given, 1) + 1
+                    name = f"{given}~{seen[given]}"
                 found[name] = node.tensor
         return found
 

@@ -32,7 +32,7 @@ def is_there(path: Path) -> bool:
     try:
         with atomic.open_regular(path.resolve()) as stream:
             return bool(sniff(stream.read(16)))
-    except (OSError, StorageError, RuntimeError):
+    except (OSError, StorageError, RuntimeError, ValueError):  # the last for a NUL in it
         return False
 
 
@@ -101,4 +101,4 @@ def _guarded(path: Path, look: Callable[[BinaryIO], T]) -> T:
         why = "it nests too deeply or is larger than the memory"
     except Exception as error:  # zipfile and zlib raise what they like
         why = f"{type(error).__name__}: {safe(error, 120)}"
-    raise FormatError(f"{safe(path.name, 200)} is refused: {why}") from None
+    raise FormatError(f"{safe(path.name, 200)} is refused: {safe(why, 400)}") from None

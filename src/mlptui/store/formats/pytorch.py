@@ -326,6 +326,8 @@ class _Reader:
             span = self._places[key, kind, count]
             if typed:
                 kind = next(TYPES[one.name] for one in more if isinstance(one, Named) and one.module == "torch")
+            if not typed and len(more) > 2 and more[2] is not None and not (isinstance(more[2], Map) and not more[2].pairs):
+                raise FormatError("it is a view that is negated or conjugated when it is read")
             if type(offset) is not int or offset < 0:
                 raise FormatError("its place makes no sense")
             begin = span[0] + offset * DTYPES[kind]
