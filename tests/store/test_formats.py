@@ -28,7 +28,7 @@ from mlptui.store.formats.contents import DTYPES, Contents, FormatError
 
 MEGABYTE = 1 << 20
 PEAK = 200 * MEGABYTE  # for any file, of whatever size
-SECONDS = 1.0
+SECONDS, AT_THE_LIMITS = 1.0, 2.0  # of this process; the latter for what is made to take as much as is allowed
 ONE = {"w": ("F32", (1,))}
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 Make = Callable[[Path], "bytes | Path | None"]
@@ -59,7 +59,7 @@ def written(case: Case, path: Path) -> Path:
     return path
 
 
-def read(path: Path) -> Contents | str:
+def read(path: Path, seconds: float = SECONDS) -> Contents | str:
     """What the file holds or the sentence that refuses it, after a look at time, warnings and what would be shown."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -69,13 +69,13 @@ def read(path: Path) -> Contents | str:
             found.tensors()
         except FormatError as error:
             sentence = str(error)
-            assert time.process_time() - started < SECONDS
+            assert time.process_time() - started < seconds
             assert sentence.startswith(f"{safe(path.name, 200)} is refused: ") and len(sentence) < 500, sentence
             assert sentence.isprintable(), repr(sentence)
             return sentence
         finally:
             assert not told, "a warning is written over the screen"
-    assert time.process_time() - started < SECONDS
+    assert time.process_time() - started < seconds
     for where, node in found.walk():
         assert node.text.isprintable() and len(node.text) < 1000, (where, node.text[:200])
     for name, one in found.tensors().items():
@@ -87,7 +87,7 @@ def read(path: Path) -> Contents | str:
 
 
 def judge(case: Case, path: Path) -> None:
-    found = read(path)
+    found = read(path, AT_THE_LIMITS if case.bomb else SECONDS)
     if case.error:
         assert isinstance(found, str), found.root
         assert re.search(case.error, found), found
@@ -312,7 +312,7 @@ NPZ = {
     "member that is empty": Case(zipped({"w.npy": b""}), "header cannot be read"),
     "encrypted": Case(encrypted(zipped({"w.npy": FLOAT})), "encrypted"),
     "compressed and encrypted": Case(encrypted(zipped({"w.npy": FLOAT}, zipfile.ZIP_DEFLATED)), "encrypted"),
-    "way of packing unknown": Case(patched(zipped({"w.npy": FLOAT}), 10, b"\x63\0"), "cannot be unpacked|compression"),
+    "way of packing unknown": Case(patched(zipped({"w.npy": FLOAT}), 10, b"\x63\0"), "is packed in a way"),
     "not where the table says": Case(patched(zipped({"w.npy": FLOAT}), 42, struct.pack("<I", 7)), "not where"),
     "far from where the table says": Case(patched(zipped({"w.npy": FLOAT}), 42, struct.pack("<I", 1 << 31)), "not where"),
     "sizes do not agree": Case(patched(zipped({"w.npy": FLOAT}), 20, struct.pack("<I", 7)), "do not agree"),
@@ -323,8 +323,8 @@ NPZ = {
         lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_DEFLATED), tensors={"w": ("F32", (256 << 18,))}, bomb=True
     ),
     "bomb without a header": Case(lambda _: zeros("w.npy", b"", 256, zipfile.ZIP_DEFLATED), "header cannot", bomb=True),
-    "bomb of bzip2": Case(lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_BZIP2), "unpacked|compress", bomb=True),
-    "bomb of lzma": Case(lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_LZMA), "unpacked|compress", bomb=True),
+    "bomb of bzip2": Case(lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_BZIP2), "is packed in a way", bomb=True),
+    "bomb of lzma": Case(lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_LZMA), "is packed in a way", bomb=True),
     "table of 500 MB": Case(large_table, "table has", bomb=True),
     "hidden table of 500 MB": Case(hidden_table, "table has|cannot be read", bomb=True),
     "300,000 members": Case(many_members, "members", bomb=True),
@@ -458,6 +458,9 @@ def same_names(_: Path) -> bytes:
     return archive(made)
 
 
+SAME: Tensors = {"w" if n == 1 else f"w~{n}": ("F32", (1,)) for n in range(1, 3**8 + 1)}
+
+
 def loop(_: Path) -> bytes:
     inside: list[Any] = []
     around = {"list": inside}
@@ -465,8 +468,10 @@ def loop(_: Path) -> bytes:
     return pickle.dumps(around, 2)
 
 
+MANY = pickles.OPERATIONS + 1
 LONG_MODULE = text(b"a" * 2_000_000) + b"q\x000(" + b"".join(b"h\x00" + text(f"{i:04}") + b"\x93" for i in range(150)) + b"l"
 PYTHON_2 = b"ccollections\nOrderedDict\n(](](" + text("w") + tensor() + b"eetR" + table(_metadata=b"}") + b"b"
+MANY_TUPLES = b"}(" + b"(NNNNNtN" * 45_000 + b"u"
 MIXED_KEYS = b"}(K\1" + tensor() + text("1") + tensor() + b"K\1K\2\x86" + tensor() + b"K\2K\1\x86" + tensor() + b"u"
 LONG_KEYS = b"}(" + text("k" * 1500) + tensor() + text("k" * 1499 + "z") + tensor() + b"u"
 REFUSED = "w: a tensor that is refused: "
@@ -495,24 +500,24 @@ PICKLES = {
         p(table(**{"\x1b[31m": text("\x1b[31m"), "[/x]": b"cdatetime\ndate\n(" + b"ca\x1b[31m\nb\n)RtR"})),
         refused=("a␛[31m.b",),
     ),
-    "lists 400,000 deep": Case(p(b"]" * 400_000 + b"a" * 399_999), shows="nested more than 64 deep", bomb=True),
+    "lists 100,000 deep": Case(p(b"]" * 100_000 + b"a" * 99_999), shows="nested more than 64 deep", bomb=True),
     "tables 100,000 deep": Case(p(b"}K\1" * 100_000 + b"N" + b"s" * 100_000), shows="nested more than 64 deep", bomb=True),
     "calls 100,000 deep": Case(p(b"ca\nb\n" * 100_000 + b")" + b"R" * 100_000), refused=("a.b",), bomb=True),
-    "tuples in tuples": Case(p(b")" + b"\x85" * 400_000), shows="nested more than 64 deep", bomb=True),
+    "tuples in tuples": Case(p(b")" + b"\x85" * 300_000), shows="nested more than 64 deep", bomb=True),
     "itself": Case(loop, shows="itself, again"),
     "laughs": Case(laughs(), "more than 200,000 places", bomb=True),
     "laughs of tables": Case(laughs(b"}"), "more than 200,000 places", bomb=True),
     "laughs of one": Case(laughs(width=1), shows="0/0/0", bomb=True),
-    "a million of nothing": Case(p(b"N" * 1_000_001), "more than 1,000,000 operations", bomb=True),
-    "a million lists": Case(p(b"]" * 1_000_001), "more than 1,000,000 operations", bomb=True),
-    "a million calls": Case(p(b"(ia\nb\n" * 500_001), "more than 1,000,000 operations", bomb=True),
+    "too much of nothing": Case(p(b"N" * MANY), "operations", bomb=True),
+    "too many lists": Case(p(b"]" * MANY), "operations", bomb=True),
+    "too many calls": Case(p(b"(ia\nb\n" * MANY), "operations", bomb=True),
     "a table of one key, often": Case(again(b"(" + b"NN" * 30_000 + b"d", 300), ".", bomb=True),
     "a call of many, often": Case(again(b"ca\nb\n(" + b"N" * 30_000 + b"tR", 3000), ".", bomb=True),
     "a long number, often": Case(again(b"\x8b" + struct.pack("<I", 1700) + b"\x7f" * 1700, 20_000), shows="a very large", bomb=True),
-    "a long text, often": Case(again(text(b"a" * 1_000_000), 3000), shows="aaa…", bomb=True),
+    "a long text, often": Case(again(text(b"a" * 1_000_000), 3000), shows="aaa'?…", bomb=True),
     "a long key, often": Case(again(b"}" + text("😀" * 999) + b"Ns", 95_000), shows="😀", bomb=True),
-    "a long module of many names": Case(p(LONG_MODULE), refused=(), error=".", bomb=True),
-    "a tensor of a long shape, often": Case(again(tensor((1,) * 30_000), 3000), ".", bomb=True),
+    "a long module of many names": Case(p(LONG_MODULE), refused=("a" * 199 + "…",), bomb=True),
+    "a tensor of a long shape, often": Case(again(tensor((1,) * 30_000), 3000), shows=": a tensor that is refused", bomb=True),
     "40 MB": Case(lambda _: p(b"B" + struct.pack("<I", 40 << 20) + b"\0" * (40 << 20)), "32.*MB|33.*MB", bomb=True),
 }  # fmt: skip
 ZIPS = {
@@ -539,8 +544,12 @@ ZIPS = {
         one(shape=(2, 2), strides=(1, 1), count=3, data=b"\0" * 12), shows=REFUSED + "its numbers share places"
     ),
     "shape and strides of other length": Case(one(shape=(1, 1)), shows=REFUSED + "its shape makes no sense"),
-    "type unknown": Case(one(storage="torch\nEvilStorage\x1b[31m"), shows=REFUSED + "it has numbers of the type"),
-    "type of another module": Case(one(storage="evil\nFloatStorage"), shows=REFUSED + "it has numbers of the type"),
+    "type unknown": Case(
+        one(storage="torch\nEvilStorage\x1b[31m"), refused=("torch.EvilStorage␛[31m",), shows=REFUSED + "it has numbers of the type"
+    ),
+    "type of another module": Case(
+        one(storage="evil\nFloatStorage"), refused=("evil.FloatStorage",), shows=REFUSED + "it has numbers of the type"
+    ),
     "arguments missing": Case(archive(table(w=b"ctorch._utils\n_rebuild_tensor_v2\n)R")), shows=REFUSED),
     "arguments no tuple": Case(archive(table(w=b"ctorch._utils\n_rebuild_tensor_v2\nNR")), shows=REFUSED),
     "reference without sense": Case(archive(table(w=b"NQ")), shows="w: numbers without a shape"),
@@ -563,11 +572,12 @@ ZIPS = {
     "names with codes and markup": Case(
         archive(table(**{"\x1b[31m": tensor(), "[/x]": tensor(), "[red]": tensor()})), tensors=floats("\x1b[31m", "[/x]", "[red]")
     ),
-    "one name for thousands of tensors": Case(same_names, ".", bomb=True),
+    "one name for thousands of tensors": Case(same_names, tensors=SAME, bomb=True),
     "laughs of tensors": Case(lambda _: zipped({"a/data.pkl": laughs(tensor()), "a/data/0": b"\0" * 4}), "200,000", bomb=True),
     "a state_dict of Python 2": Case(archive(PYTHON_2), tensors=ONE),
-    "keys that look the same": Case(archive(MIXED_KEYS), shows=REFUSED),
-    "keys that begin the same": Case(archive(LONG_KEYS), shows=REFUSED),
+    "50,000 keys that look the same": Case(
+        lambda _: archive(MANY_TUPLES), shows="tuple of 5~45000", bomb=True
+    ),
     "torch's own": Case(saved(lambda torch: {"w": torch.ones(1)}), tensors=ONE),
     "bfloat16": Case(saved(lambda torch: {"w": torch.ones(2, dtype=torch.bfloat16)}), tensors={"w": ("BF16", (2,))}),
     "float8": Case(saved(lambda torch: {"w": torch.ones(2).to(torch.float8_e5m2)}), tensors={"w": ("F8_E5M2", (2,))}),
@@ -676,7 +686,7 @@ PLACES = {
     "link to itself": Case(linked(lambda path: path), "."),
     "nothing": Case(lambda path: path.with_name("nowhere.pt"), "it is gone"),
     "below a file": Case(lambda path: good_beside(path) / "x.pt", "."),
-    "name with NUL": Case(lambda path: path.with_name("a\0b"), "."),
+    "name with NUL": Case(lambda path: path.with_name("a\0b"), "NUL|null"),
     "name too long": Case(lambda path: path.with_name("a" * 5000), "."),
     "unreadable": Case(unreadable, "permission denied"),
     "sparse, of nothing": Case(sparse(b""), "neither", bomb=True),
@@ -689,6 +699,15 @@ PLACES = {
 
 FAMILIES = {"places": PLACES, "safetensors": SAFETENSORS, "npy": NPY, "npz": NPZ, "pickle": PICKLES, "zip": ZIPS, "old": OLD}
 CASES = {f"{family}: {name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
+
+
+@pytest.mark.parametrize(("made", "count"), [(MIXED_KEYS, 4), (LONG_KEYS, 2)], ids=["look", "begin"])
+def test_no_tensor_is_lost_where_keys_are_shown_alike(tmp_path: Path, made: bytes, count: int) -> None:
+    path = tmp_path / "keys.pt"
+    path.write_bytes(archive(made))
+    found = read(path)
+    assert isinstance(found, Contents)
+    assert len(found.tensors()) == count
 
 
 def marker(path: Path) -> Path:
@@ -873,7 +892,9 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(fast: Path, kind: str, count
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_flipped_bits_give_a_sentence_or_a_file_that_is_sound(fast: Path, kind: str, counts: Callable[[int, int], int]) -> None:
+def test_flipped_bits_give_a_sentence_or_a_file_that_is_sound(
+    fast: Path, kind: str, counts: Callable[[int, int], int]
+) -> None:
     path = fast / "flipped"
     whole = WHOLE[kind](path)
     assert isinstance(whole, bytes)
@@ -887,7 +908,9 @@ def test_flipped_bits_give_a_sentence_or_a_file_that_is_sound(fast: Path, kind: 
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_exchanged_parts_give_a_sentence_or_a_file_that_is_sound(fast: Path, kind: str, counts: Callable[[int, int], int]) -> None:
+def test_exchanged_parts_give_a_sentence_or_a_file_that_is_sound(
+    fast: Path, kind: str, counts: Callable[[int, int], int]
+) -> None:
     path = fast / "exchanged"
     whole = WHOLE[kind](path)
     assert isinstance(whole, bytes)
@@ -910,7 +933,9 @@ OPERATIONS = st.sampled_from(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("strategy", [st.binary(max_size=200), st.lists(OPERATIONS, max_size=60).map(b"".join)], ids=["bytes", "ops"])
+@pytest.mark.parametrize(
+    "strategy", [st.binary(max_size=200), st.lists(OPERATIONS, max_size=60).map(b"".join)], ids=["bytes", "ops"]
+)
 def test_any_bytes_are_followed_or_refused(fast: Path, strategy: Any, counts: Callable[[int, int], int]) -> None:
     path = fast / "random"
 
@@ -918,7 +943,7 @@ def test_any_bytes_are_followed_or_refused(fast: Path, strategy: Any, counts: Ca
     @given(strategy)
     def follow(data: bytes) -> None:
         try:
-            pickles.follow(io.BytesIO(data + b"."), [10_000])
+            pickles.follow(io.BytesIO(data + b"."), [10_000], {})
         except FormatError as error:
             assert str(error).isprintable()
         path.write_bytes(p(data))

@@ -15,6 +15,7 @@ examples:
   mlptui checkpoints pin 7f3a/1200            never removed by the run's retention
   mlptui checkpoints note last/best "before the learning rate fell"
   mlptui checkpoints copy last/best ~/models  a folder that can be taken elsewhere
+  mlptui checkpoints save my-net lenet --note "as drawn"
   mlptui checkpoints evaluate last/best --part validation
   mlptui params diff RUN RUN2                 compares tensors of two, area 3 of the viewer looks into them
 """
@@ -35,6 +36,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     note = action("note", "say something of a checkpoint", _note)
     note.add_argument("checkpoint", help=which)
     note.add_argument("text", help="empty takes the note away")
+    save = action("save", "keep a network with its weights as a checkpoint by a name", _save)
+    save.add_argument("name", help="the same name again is its next version")
+    save.add_argument("network", help="a network, as 'mlptui params' takes it; or a file or checkpoint of tensors")
+    save.add_argument("--weights", default="", metavar="SOURCE", help="load these into it first: a file, run or checkpoint")
+    save.add_argument("--note", default="")
+    save.add_argument("--seed", type=int, default=0, help="what the network's weights are drawn from (0)")
+    rename = action("rename", "another name for what was saved by hand", _rename)
+    rename.add_argument("name")
+    rename.add_argument("new")
     copy = action("copy", "copy a checkpoint out, verified", _copy)
     copy.add_argument("checkpoint", help=which)
     copy.add_argument("folder", type=Path, help="where its folder goes")
@@ -86,10 +96,10 @@ def _facts(entry: Any, scores: dict[Any, str]) -> dict[str, Any]:
 def _list(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
-    from mlptui.store import collection, paths, rundir
+    from mlptui.store import collection, paths
 
     places = paths.find()
-    entries = collection.of_run(rundir.find(places, options.run)) if options.run else collection.everything(places)
+    entries = collection.of_run(collection.owner(places, options.run)) if options.run else collection.everything(places)
     scores: dict[Any, str] = {}
     rows = [_facts(entry, scores) for entry in entries]
     if options.json:
@@ -184,6 +194,36 @@ def _tell(options: argparse.Namespace, **said: Any) -> int:
         output.as_json({"id": entry.id, "pinned": now.pinned, "note": now.note})
     else:
         output.narrate(f"{entry.id} is {'pinned' if now.pinned else 'not pinned'}" + (f": {now.note}" if now.note else ""))
+    return 0
+
+
+def _save(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.cli.params import done, opened
+    from mlptui.core.bench import Save
+    from mlptui.core.parameters.messages import Load, Plan
+
+    workbench = opened(options.network, options.seed)
+    if options.weights:
+        output.narrate(done(workbench, Load(plan=Plan(source=options.weights))).note)
+    saved = done(workbench, Save(name=options.name, note=options.note))
+    if options.json:
+        output.as_json({"id": saved.id, "folder": saved.folder})
+    else:
+        output.narrate(f"saved as {saved.id}")
+    return 0
+
+
+def _rename(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.store import collection, paths
+
+    places = paths.find()
+    made = collection.rename(places, collection.owner(places, options.name), options.new)
+    if options.json:
+        output.as_json({"name": made.id})
+    else:
+        output.narrate(f"{options.name} is called {made.id} now")
     return 0
 
 

@@ -80,7 +80,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="what a network's weights are drawn from (0)")
 
 
-def _opened(where: str, seed: int) -> Any:
+def opened(where: str, seed: int) -> Any:
     from mlptui.cli.model import network
     from mlptui.core.errors import UsageError
     from mlptui.engine.parameters import files, sources
@@ -93,7 +93,7 @@ def _opened(where: str, seed: int) -> Any:
     return sources.opened(places, where, "" if is_there else network(where)[0], seed)
 
 
-def _done(workbench: Any, request: Any) -> Any:
+def done(workbench: Any, request: Any) -> Any:
     """The answer to a request. Raises UsageError where it is refused."""
     from mlptui.core.bench import Refused
     from mlptui.core.errors import UsageError
@@ -109,12 +109,12 @@ def _list(options: argparse.Namespace) -> int:
     from mlptui.core.parameters import filters
     from mlptui.core.parameters.messages import List, Measure
 
-    workbench = _opened(options.source, options.seed)
+    workbench = opened(options.source, options.seed)
     test = filters.read(options.filter)
-    listed = _done(workbench, List())
+    listed = done(workbench, List())
     known: dict[str, Any] = {}
     if options.command == "stats" or filters.needs_numbers(options.filter):
-        known = dict(_done(workbench, Measure(paths=tuple(row.path for row in listed.rows))).numbers)
+        known = dict(done(workbench, Measure(paths=tuple(row.path for row in listed.rows))).numbers)
     rows = [row for row in listed.rows if test(row, known.get(row.path))]
     if options.json:
         for row in rows:
@@ -158,7 +158,7 @@ def _show(options: argparse.Namespace) -> int:
     from mlptui.engine.parameters import shown
     from mlptui.engine.parameters.evaluate import Shown, evaluate
 
-    found = evaluate(_opened(options.source, options.seed).now.model, options.path)
+    found = evaluate(opened(options.source, options.seed).now.model, options.path)
     if not isinstance(found, Shown):
         raise UsageError("this changes something; 'mlptui params set' does that")
     value = found.value
@@ -216,11 +216,11 @@ def _init(options: argparse.Namespace) -> int:
         if not colon:
             raise UsageError(f'write "which: how", as "*.weight: xavier_uniform", not {text!r}')
         rules.append(Rule(select=which.strip(), scheme=how.strip()))
-    workbench = _opened(options.source, options.seed)
+    workbench = opened(options.source, options.seed)
     if not options.preview:
-        sheet = _done(workbench, Initialise(rules=tuple(rules), seed=options.seed))
+        sheet = done(workbench, Initialise(rules=tuple(rules), seed=options.seed))
         return _finish(options, workbench, sheet.note)
-    found = _done(workbench, Preview(rules=tuple(rules), seed=options.seed))
+    found = done(workbench, Preview(rules=tuple(rules), seed=options.seed))
     if options.json:
         for one in found.tensors:
             output.as_json(one.model_dump())
@@ -242,9 +242,9 @@ def _set(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.parameters.messages import Console, Said
 
-    workbench = _opened(options.source, options.seed)
+    workbench = opened(options.source, options.seed)
     for line in options.line:
-        answer = _done(workbench, Console(text=line))
+        answer = done(workbench, Console(text=line))
         if isinstance(answer, Said):
             for text in answer.lines:
                 output.data(text)
@@ -255,11 +255,11 @@ def _change(options: argparse.Namespace) -> int:
     from mlptui.core.parameters import changes
     from mlptui.engine.parameters import initialise, tensors
 
-    workbench = _opened(options.source, options.seed)
+    workbench = opened(options.source, options.seed)
     model = workbench.now.model
     known = tensors.tensors(model)
     paths = dict.fromkeys(named.path for which in options.tensor for named in initialise.select(model, which, known))
-    sheet = _done(workbench, changes.read(options.how, tuple(paths)))
+    sheet = done(workbench, changes.read(options.how, tuple(paths)))
     return _finish(options, workbench, sheet.undo)
 
 
@@ -269,10 +269,10 @@ def _tie(options: argparse.Namespace) -> int:
     from mlptui.core.parameters.messages import Tie
     from mlptui.engine.parameters.files import TensorFile
 
-    workbench = _opened(options.source, options.seed)
+    workbench = opened(options.source, options.seed)
     if isinstance(workbench.now.model, TensorFile):
         raise UsageError("a file of tensors has no network in which they could be one; name the network")
-    sheet = _done(workbench, Tie(paths=tuple(options.path), apart=options.apart))
+    sheet = done(workbench, Tie(paths=tuple(options.path), apart=options.apart))
     if not options.json:
         output.data(sheet.text.rstrip())
     return _finish(options, workbench, f"{sheet.parameters:,} parameters", sheet.text)
@@ -290,9 +290,9 @@ def _load(options: argparse.Namespace) -> int:
         if not equals:
             raise UsageError(f"write the network's name=the file's name, not {text!r}")
         mapped.append((name.strip(), files_name.strip()))
-    workbench = _opened(options.network, options.seed)
+    workbench = opened(options.network, options.seed)
     plan = Plan(source=options.source, mapped=tuple(mapped), skipped=tuple(options.skip), sliced=tuple(options.slice))
-    planned = _done(workbench, plan)
+    planned = done(workbench, plan)
     if options.json and options.dry_run:
         for row in planned.rows:
             output.as_json(row.model_dump())
@@ -315,7 +315,7 @@ def _load(options: argparse.Namespace) -> int:
     if options.dry_run:
         output.narrate(f"would change {planned.coming} tensors; {planned.equal} are equal already; nothing is changed")
         return 0
-    sheet = _done(workbench, Load(plan=plan))
+    sheet = done(workbench, Load(plan=plan))
     return _finish(options, workbench, sheet.note)
 
 
@@ -324,12 +324,12 @@ def _finish(options: argparse.Namespace, workbench: Any, words: str, text: str =
     from mlptui.core.parameters.messages import Export, List
 
     if options.out:
-        exported = _done(workbench, Export(file=str(options.out.expanduser())))
+        exported = done(workbench, Export(file=str(options.out.expanduser())))
         words += f"; {options.out}, {exported.size:,} bytes"
     else:
         words += "; nothing is written without --out FILE"
     if options.json:
-        digest = _done(workbench, List()).digest
+        digest = done(workbench, List()).digest
         output.as_json({"out": str(options.out or ""), "digest": digest, **({"architecture": text} if text else {})})
     else:
         output.narrate(words)
@@ -342,7 +342,7 @@ def _diff(options: argparse.Namespace) -> int:
     from mlptui.engine.parameters import tensors
     from mlptui.engine.parameters.files import difference
 
-    one, other = (tensors.tensors(_opened(where, options.seed).now.model) for where in (options.source, options.other))
+    one, other = (tensors.tensors(opened(where, options.seed).now.model) for where in (options.source, options.other))
     rows: list[dict[str, Any]] = []
     for path in dict.fromkeys((*one, *other)):
         a, b = one.get(path), other.get(path)

@@ -104,8 +104,28 @@ class Names(Value):
     kind: Literal["names"] = "names"
 
 
+class Save(Value):
+    """Keep the network as a checkpoint by a name. `recipe` is that of the form, as JSON, for a judgement later."""
+
+    kind: Literal["save"] = "save"
+    name: str
+    note: str = ""
+    recipe: str = ""
+
+
+class Evaluate(Value):
+    """Judge a checkpoint's network (a folder) on a part of a data set; "" is the one that it was trained on."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    folder: str
+    part: str = "test"
+    data: str = ""
+
+
 Request = (
     Open
+    | Save
+    | Evaluate
     | Change
     | History
     | Materialise
@@ -327,8 +347,31 @@ class Refused(Value):
     output: tuple[str, ...] = ()
 
 
+class Saved(Value):
+    """The checkpoint's id, and its folder."""
+
+    kind: Literal["saved"] = "saved"
+    id: str
+    folder: str
+
+
+class Judgement(Value):
+    """Mean loss and score over all samples; `same_data` where it is the set that the run was trained on."""
+
+    kind: Literal["judgement"] = "judgement"
+    data: str
+    part: str
+    samples: int
+    loss: float
+    score: float
+    score_name: str
+    same_data: bool
+
+
 Answer = (
     Sheet
+    | Saved
+    | Judgement
     | Shapes
     | Detail
     | FlowSheet

@@ -16,7 +16,6 @@ MODEL, TRAINING = "model.safetensors", "training.safetensors"
 
 def encode(captured: dict[str, Any]) -> dict[str, bytes]:
     """The checkpoint's files: plain state_dict keys in one, everything else that exact resume needs in the other."""
-    weights, aliases = _untied(captured["model"])
     state = captured["optimizer"]["state"]
     tensors = {
         f"optimizer.{index}.{name}": value.detach().cpu().contiguous()
@@ -35,9 +34,15 @@ def encode(captured: dict[str, Any]) -> dict[str, bytes]:
         "progress": _named(captured["progress"]),
     }
     return {
-        MODEL: save_tensors(weights, metadata={"format": "pt", **aliases}),
+        MODEL: encode_weights(captured["model"]),
         TRAINING: save_tensors(tensors, metadata={"mlptui": json.dumps(facts)}),
     }
+
+
+def encode_weights(state: dict[str, torch.Tensor]) -> bytes:
+    """A state_dict as a safetensors file; ties are written once, their other names stand in the metadata."""
+    weights, aliases = _untied(state)
+    return bytes(save_tensors(weights, metadata={"format": "pt", **aliases}))
 
 
 def decode(model_bytes: bytes, training_bytes: bytes) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def judge(
     recipe = recipe_of(checkpoint)
     name = data_name or recipe.data.name
     data = library.load(paths, name)
-    same = data.facts.sha256 == str(checkpoint.manifest.get("data_sha256", ""))
-    if not data_name and not same:
+    trained_on = str(checkpoint.manifest.get("data_sha256", ""))
+    same = data.facts.sha256 == trained_on
+    if not data_name and trained_on and not same:
         raise DataError(f"{name} is not the data that this run was trained on (its checksum differs); name the set to use it")
     facts = _as_trained(data.facts, checkpoint)
     chosen, rows = _part(data, part, recipe)

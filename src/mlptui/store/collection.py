@@ -1,13 +1,18 @@
-"""All checkpoints of all runs: found by a name, pinned, annotated, verified, removed and brought back.
+"""All checkpoints, of runs and saved by hand: found by a name, pinned, annotated, verified, removed and brought back.
+
+What a person saves lies as a run's checkpoints do, in `saved/NAME/checkpoints`; its step counts how often that name was saved.
 
 What a person says of a checkpoint lies beside its folder, in `step-0000000010.about`: the folder itself never changes after it
 was committed. Pinned ones are not removed by a run's own retention.
 """
 
 import os
+import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.core.text import safe
@@ -17,11 +22,13 @@ from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
 MAX_NOTE = 2000
+MAX_NAME = 64
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A checkpoint of a run. `checkpoint` is None where its manifest is damaged, then `problem` says how.
+    """A checkpoint of a run, or of a name. `checkpoint` is None where its manifest is damaged, then `problem` says how.
 
     `best` is that of its run; `size` counts the bytes that the manifest names.
     """
@@ -61,9 +68,78 @@ def of_run(run: Run) -> list[Entry]:
     ]
 
 
+def owners(paths: Paths) -> list[Run]:
+    """What has checkpoints: all runs, the newest first, and before them the names that a person saved under."""
+    return [*_saved(paths), *rundir.all_runs(paths)]
+
+
+def _saved(paths: Paths) -> list[Run]:
+    try:
+        folders = [Path(e.path) for e in os.scandir(paths.saved) if e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [Run(folder) for folder in sorted(folders) if not folder.name.startswith(".")]
+
+
+def is_saved(run: Run) -> bool:
+    """Whether these checkpoints were saved by hand."""
+    return not run.recipe_file.exists() and run.folder.parent.name == "saved"
+
+
 def everything(paths: Paths) -> list[Entry]:
-    """The checkpoints of all runs, the newest run's first."""
-    return [entry for run in rundir.all_runs(paths) for entry in of_run(run)]
+    """All checkpoints: those saved by hand, then the runs', the newest run's first."""
+    return [entry for owner in owners(paths) for entry in of_run(owner)]
+
+
+def owner(paths: Paths, name: str) -> Run:
+    """The run by its id, a unique part of it or `last`; or what was saved by this name. Raises RunError."""
+    saved = next((run for run in _saved(paths) if run.id == name), None)
+    return saved or rundir.find(paths, name)
+
+
+def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str, Any], note: str = "") -> Entry:
+    """Keep files as the next checkpoint by a name, whole or not at all. Raises CheckpointError."""
+    called = checked_name(name)
+    if any(run.id == called for run in rundir.all_runs(paths)):
+        raise CheckpointError(f"a run is called {called}; choose another name")
+    run = Run(paths.saved / called)
+    try:
+        atomic.make_folder(run.checkpoints)
+        newest = checkpoints.newest(run.checkpoints)
+        number = int(newest.name.removeprefix("step-")) + 1 if newest else 1
+        made = checkpoints.commit(run.checkpoints, number, files, {"run": called, **facts})
+    except StorageError as error:
+        raise CheckpointError(f"{called} is not saved: {error}") from None
+    entry = Entry(run, made.folder, made, About())
+    if note.strip():
+        tell(entry, note=note)
+    return next(one for one in of_run(run) if one.folder == made.folder)
+
+
+def checked_name(name: str) -> str:
+    """The name as a folder may have it. Raises CheckpointError."""
+    called = name.strip()
+    if not called or len(called) > MAX_NAME or not NAME.fullmatch(called):
+        raise CheckpointError(
+            f"a name has letters, digits, '-', '_' and '.', at most {MAX_NAME}, and begins with a letter or digit"
+        )
+    if called in ("last", "best"):
+        raise CheckpointError(f"{called!r} means another thing wherever a checkpoint is named; choose another name")
+    return called
+
+
+def rename(paths: Paths, run: Run, name: str) -> Run:
+    """Another name for what was saved by hand; a run keeps its id. Raises CheckpointError."""
+    called = checked_name(name)
+    if not is_saved(run):
+        raise CheckpointError(f"{run.id} is a run, which keeps its id; e writes a note on a checkpoint")
+    if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
+        raise CheckpointError(f"{called} is there already")
+    try:
+        os.rename(run.folder, paths.saved / called)
+    except OSError as error:
+        raise CheckpointError(f"{run.id} cannot be renamed: {atomic.reason(error)}") from None
+    return Run(paths.saved / called)
 
 
 def find(paths: Paths, wanted: str) -> Entry:
@@ -72,7 +148,7 @@ def find(paths: Paths, wanted: str) -> Entry:
     Raises RunError, CheckpointError.
     """
     name, _, which = wanted.partition("/")
-    run = rundir.find(paths, name)
+    run = owner(paths, name)
     entries = of_run(run)
     if not entries:
         raise CheckpointError(f"{run.id} has no checkpoints")
@@ -178,7 +254,7 @@ def remove(paths: Paths, entry: Entry) -> Path:
 def restore(paths: Paths, place: Path) -> str:
     """Undo `remove`; gives the checkpoint's id. Raises RunError, CheckpointError."""
     run_id, _, name = place.name.rpartition("~")[0].partition("@")
-    folder = rundir.find(paths, run_id).checkpoints / name
+    folder = owner(paths, run_id).checkpoints / name
     try:
         if folder.exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
@@ -192,9 +268,10 @@ def discard(paths: Paths, place: Path) -> None:
     """Delete for good what `remove` moved away, and what was said of it."""
     run_id, _, name = place.name.rpartition("~")[0].partition("@")
     atomic.remove_folder_quietly(place)
-    folder = Run(paths.runs / run_id).checkpoints / name
-    if not folder.exists():
-        atomic.unlink_quietly(checkpoints.about_file(folder))
+    for parent in (paths.runs, paths.saved):
+        folder = Run(parent / run_id).checkpoints / name
+        if not folder.exists():
+            atomic.unlink_quietly(checkpoints.about_file(folder))
 
 
 def copy_out(entry: Entry, parent: Path) -> Path:

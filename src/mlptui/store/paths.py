@@ -18,6 +18,11 @@ class Paths:
         return self.data / "runs"
 
     @property
+    def saved(self) -> Path:
+        """Checkpoints that a person saved by a name."""
+        return self.data / "saved"
+
+    @property
     def datasets(self) -> Path:
         return self.data / "datasets"
 
@@ -41,6 +46,7 @@ class Paths:
         """Every place by name, for `mlptui paths`."""
         return {
             "runs": self.runs,
+            "saved": self.saved,
             "datasets": self.datasets,
             "trash": self.trash,
             "settings": self.settings,

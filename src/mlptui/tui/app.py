@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hashlib
 import os
 import sys
 import time
@@ -15,12 +14,10 @@ from textual.app import SystemCommand
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from mlptui.core.architecture import references
-from mlptui.core.bench import Answer, Refused, Sheet
-from mlptui.core.errors import ArchitectureError, MlptuiError, StorageError
+from mlptui.core.bench import Answer, Refused
+from mlptui.core.errors import MlptuiError
 from mlptui.core.parameters.messages import Export, Exported
-from mlptui.core.recipe import Recipe, parsed
-from mlptui.core.text import safe
+from mlptui.core.recipe import Recipe
 from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
@@ -33,12 +30,14 @@ from mlptui.store.rundir import Run
 from mlptui.store.settings import Settings
 from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
+from mlptui.tui.checkpoint_work import CheckpointWork
 from mlptui.tui.desk import Desk, Host, while_running
 from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
     DataChosen,
     DataUseAsked,
     DeviceChosen,
+    EvaluateAsked,
     LoadAsked,
     LookedInto,
     NetworkChosen,
@@ -46,6 +45,7 @@ from mlptui.tui.messages import (
     PlanAsked,
     ResumeAsked,
     RunChosen,
+    SaveAsked,
     SetRemoved,
     SetsFound,
     StartAsked,
@@ -58,7 +58,6 @@ from mlptui.tui.screens.files import FilesScreen
 from mlptui.tui.screens.modal import HelpScreen, Question
 from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.parameters import ParamsScreen
-from mlptui.tui.screens.plan import PlanScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
@@ -140,6 +139,7 @@ class MlptuiApp(KeysInOrder):
         self.install_screen(self.train_screen, "train")
         self.install_screen(self.runs_screen, "runs")
         self.install_screen(FilesScreen(paths), "files")
+        self.checkpoint_work = CheckpointWork(self)
         self._notice_timer: Any = None
         self._started_up = False
         self._cpu = cpu.CpuReader()
@@ -344,40 +344,16 @@ class MlptuiApp(KeysInOrder):
         self.params_screen.look_into(message.source, message.tensor)
 
     def on_plan_asked(self, message: PlanAsked) -> None:
-        self.session.sync()
-        self.push_screen(PlanScreen(message.source, self.session))
+        self.checkpoint_work.plan(message)
 
     def on_load_asked(self, message: LoadAsked) -> None:
-        """A checkpoint with its own network. Code that is not mlptui's or PyTorch's is shown before it is run."""
+        self.checkpoint_work.load(message)
 
-        def load(yes: bool | None) -> None:
-            if not yes:
-                return
-            self._tell(f"loading {message.what} ...")
+    def on_evaluate_asked(self, message: EvaluateAsked) -> None:
+        self.checkpoint_work.evaluate(message)
 
-            def refused(answer: Refused) -> None:
-                self._tell(f"{message.what} is not loaded: {answer.message}", bad=True)
-
-            def loaded(sheet: Sheet) -> None:
-                self.session.kept = sheet
-                self._tell(f"{message.what} is on the bench; 2 network, 3 tensors, 4 trains it on")
-
-            self.session.settled(
-                lambda: self.session.open(message.architecture, failed=refused, source=message.source, loaded=loaded)
-            )
-
-        try:
-            files = references.files(parsed(message.architecture))
-        except ArchitectureError as error:
-            self._tell(f"the network of {message.what} cannot be read: {error.message}", bad=True)
-            return
-        if not files:
-            load(True)
-            return
-        told = "\n".join(f"{safe(file, 56)}\nsha256 {_sum(file)[:48]}" for file in map(references.absolute, files))
-        self.push_screen(
-            Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it"), load
-        )
+    def on_save_asked(self, message: SaveAsked) -> None:
+        self.checkpoint_work.save(message)
 
     def on_start_asked(self, message: StartAsked) -> None:
         self.session.settled(lambda: self._begin(message.recipe))
@@ -523,14 +499,6 @@ class MlptuiApp(KeysInOrder):
             rundir.discard(place)
         for place in self.desk.removed_checkpoints:
             collection.discard(self.paths, place)
-
-
-def _sum(file: str) -> str:
-    """SHA-256 of a person's Python file, for a question."""
-    try:
-        return hashlib.sha256(atomic.read_regular(Path(file), begin.MAX_SOURCE)).hexdigest()
-    except (OSError, StorageError) as error:
-        return f"(cannot be read: {error})"
 
 
 def _be_nice() -> None:

@@ -30,6 +30,7 @@ class Desk:
     load: str = ""
     removed: list[Path] = field(default_factory=list)
     removed_checkpoints: list[Path] = field(default_factory=list)
+    judged: dict[str, dict[str, str]] = field(default_factory=dict)  # by a checkpoint's folder and what it was judged on
     keymap: dict[str, str] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
 

@@ -1,5 +1,6 @@
 """What happened, for the app to hear."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -44,6 +45,24 @@ class LoadAsked(Message):
     source: str
     architecture: str
     what: str
+
+
+@dataclass
+class EvaluateAsked(Message):
+    """A person wants a checkpoint's network judged on data."""
+
+    source: str
+    architecture: str
+    what: str
+
+
+@dataclass
+class SaveAsked(Message):
+    """A person wants what is on the bench saved by a name; `then` when it is."""
+
+    name: str
+    note: str
+    then: Callable[[], None]
 
 
 @dataclass

@@ -20,7 +20,7 @@ from mlptui.core.parameters.console import ConsoleError
 from mlptui.core.parameters.messages import Plan
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
-from mlptui.engine import foreign, weights
+from mlptui.engine import foreign, judge, keeping, weights
 from mlptui.engine.bench.captured import captured
 from mlptui.engine.bench.parameters import Parameters
 from mlptui.engine.bench.states import State, States
@@ -36,6 +36,7 @@ from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
 from mlptui.engine.parameters import plans, ties
 from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
+from mlptui.store import checkpoints
 from mlptui.store.paths import Paths
 
 SURELY_SMALL = 20_000_000  # parameters that any machine holds; above, memory is looked at first
@@ -60,6 +61,8 @@ class Workbench:
             bench.Flow: self.flow,
             bench.Check: self.check,
             Compare: self.compare,
+            bench.Save: self.save,
+            bench.Evaluate: self.evaluate,
             bench.Names: lambda _: bench.NameList(names=tuple(foreign.torchvision_names())),
             **Parameters(self).actions,
         }
@@ -362,6 +365,16 @@ class Workbench:
             seed_weights(self.seed)
             other = build(tree)
         return compare(_rows(self.now.model, self.now.tree), _rows(other, tree), label(tree))
+
+    def save(self, request: bench.Save) -> bench.Saved:
+        state = self.now
+        entry = keeping.save(self.paths, state.model, state.text, request)
+        return bench.Saved(id=entry.id, folder=str(entry.folder))
+
+    def evaluate(self, request: bench.Evaluate) -> bench.Judgement:
+        checkpoint = checkpoints.load(Path(request.folder))
+        kept = Path(request.folder).parent.parent / "source"
+        return bench.Judgement(**vars(judge.judge(self.paths, checkpoint, request.part, request.data, kept)))
 
 
 def _untied(layer: Layer) -> Layer:

@@ -17,7 +17,7 @@ from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store import checkpoints, collection, rundir
+from mlptui.store import checkpoints, collection
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
 from mlptui.store.formats import opening
 from mlptui.store.formats.contents import MAX_DEPTH, Stored
@@ -58,7 +58,7 @@ def is_there(paths: Paths, where: str) -> bool:
 
 
 def _is_run(paths: Paths, where: str) -> bool:
-    return bool(where) and "/" not in where and (paths.runs / where).is_dir()
+    return bool(where) and "/" not in where and any((folder / where).is_dir() for folder in (paths.runs, paths.saved))
 
 
 def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
@@ -78,7 +78,7 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
             raise ParameterError(entry.problem)
         return of_checkpoint(entry.checkpoint), f"{entry.run.id}, {entry.folder.name}"
     if where == "last" or _is_run(paths, where):
-        run = rundir.find(paths, where)
+        run = collection.owner(paths, where)
         newest, _ = checkpoints.newest_verified(run.checkpoints)
         if newest is None:
             raise ParameterError(f"{run.id} has no checkpoint that can be read")
@@ -90,7 +90,7 @@ def version(paths: Paths, where: str) -> tuple[object, ...]:
     """Is the same as long as the same would be opened. Raises RunError."""
     path = Path(where).expanduser()
     if where == "last" or _is_run(paths, where):
-        newest = checkpoints.newest(rundir.find(paths, where).checkpoints)
+        newest = checkpoints.newest(collection.owner(paths, where).checkpoints)
         if newest is None:
             return ()
         path = newest

@@ -50,6 +50,8 @@ class CheckpointRow:
     files: tuple[tuple[str, int, str], ...] = ()
     folder: str = ""
     verified: str = ""
+    saved: bool = False
+    judged: tuple[str, ...] = ()
 
     @property
     def damaged(self) -> str:
@@ -142,6 +144,8 @@ def facts(row: CheckpointRow, cells: int) -> list[Line]:
         said.append("every byte as it was written")
     if said:
         lines.append([(", ".join(said), WARN if row.pinned and not row.best else GOOD)])
+    if row.judged:
+        lines.append([("judged   ", DIM), (text.cut(" · ".join(row.judged), cells - 9), STRONG)])
     lines.append([("network  ", DIM), (text.cut(text.safe(row.architecture or "-", 500), cells - 9), PLAIN)])
     if row.why:
         lines.append([("saved    ", DIM), (text.safe(row.why, 100), PLAIN)])
@@ -169,5 +173,10 @@ def _empty(view: FileList) -> list[Line]:
 
 def text_of(row: CheckpointRow) -> str:
     """What the filter looks at."""
-    words = ("best" if row.best else "", "pinned" if row.pinned else "", "damaged" if row.damaged else "")
+    words = (
+        "best" if row.best else "",
+        "saved" if row.saved else "",
+        "pinned" if row.pinned else "",
+        "damaged" if row.damaged else "",
+    )
     return " ".join((row.id, row.architecture, row.note, *words)).lower()

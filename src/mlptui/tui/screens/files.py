@@ -12,21 +12,22 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
 
-from mlptui.core.errors import MlptuiError, StorageError
-from mlptui.store import collection, rundir
+from mlptui.core.errors import CheckpointError, MlptuiError, StorageError
+from mlptui.store import collection
 from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.desk import host, work
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import LoadAsked, LookedInto, Noticed, PlanAsked
+from mlptui.tui.messages import EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
 from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.network import LineScreen
+from mlptui.tui.screens.prompt import Field, Prompt
 from mlptui.tui.widgets.contents import ContentsCanvas
 from mlptui.tui.widgets.cursor import CursorCanvas
 
@@ -42,7 +43,7 @@ class CheckpointReader:
 
     def read(self) -> list[CheckpointRow]:
         known: dict[str, tuple[tuple[int, int], list[CheckpointRow]]] = {}
-        for run in rundir.all_runs(self._paths):
+        for run in collection.owners(self._paths):
             mark = _mark(run.checkpoints)
             before = self._known.get(run.id)
             known[run.id] = before if before and before[0] == mark else (mark, rows_of(run))
@@ -64,7 +65,7 @@ def rows_of(run: Run) -> list[CheckpointRow]:
     try:
         state = run.state()
         name, score = state.name.removeprefix(f"{state.data}-"), state.score
-    except StorageError:
+    except StorageError:  # what was saved by hand has none
         name, score = "", "accuracy"
     short = f"{name}-{run.id.rpartition('-')[2]}" if name else run.id  # as in the list of runs
     return [_row(entry, short, score) for entry in collection.of_run(run)]
@@ -93,7 +94,38 @@ def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
         architecture=str(manifest.get("architecture", "")),
         files=tuple((name, int(size or 0), str(sha)) for name, (size, sha) in written.items()),
         folder=str(entry.folder),
+        saved=collection.is_saved(entry.run),
     )
+
+
+def _why_no_name(name: str) -> str:
+    try:
+        collection.checked_name(name)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+class SaveScreen(Prompt):
+    """A name and a note for what is on the bench."""
+
+    title_text = "save what is on the bench"
+    FIELDS = (Field("name", "my-net"), Field("note", "what you want to remember of it"))
+    ROWS = 4
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told = [("the network with its weights, as a checkpoint; the same name again is its next version", "dim")]
+
+    def answers(self) -> list[tuple[str, str]]:
+        return [("enter", "save"), ("tab", "next line"), ("esc", "not now")]
+
+    def entered(self) -> None:
+        values = self.values()
+        if why := _why_no_name(values["name"]):
+            self.tell((why, "bad"))
+        else:
+            self.dismiss(values)
 
 
 class OpenAsked(Message):
@@ -131,7 +163,13 @@ class FilesCanvas(CursorCanvas):
     def show_rows(self, rows: list[CheckpointRow]) -> None:
         """New rows; the cursor stays on its checkpoint."""
         before = self.chosen.id if self.chosen else None
-        self.all = [replace(row, verified=self.verified.get((row.id, row.created), "")) for row in rows]
+        judged = host(self).desk.judged
+        self.all = [
+            replace(
+                row, verified=self.verified.get((row.id, row.created), ""), judged=tuple(judged.get(row.folder, {}).values())
+            )
+            for row in rows
+        ]
         self.loaded = True
         wanted = self.filter.lower().split()
         self.rows = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
@@ -154,8 +192,46 @@ class FilesCanvas(CursorCanvas):
             self.post_message(LookedInto(row.folder))
 
     def action_load(self) -> None:
-        if (row := self._here()) and self._usable(row):
+        if not (row := self._here()) or not self._usable(row):
+            return
+        if row.architecture:
             self.post_message(LoadAsked(row.folder, row.architecture, f"{row.run}, step {row.step:,}"))
+        else:
+            self.post_message(
+                Noticed("it does not say of which network it is; L loads it into the one on the bench", bad=True)
+            )
+
+    def action_test(self) -> None:
+        if (row := self._here()) and self._usable(row):
+            self.post_message(EvaluateAsked(row.folder, row.architecture, f"{row.run}, step {row.step:,}"))
+
+    def action_save(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                self.post_message(SaveAsked(values["name"], values["note"], self._reload))
+
+        self.app.push_screen(SaveScreen(), given)
+
+    def action_rename(self) -> None:
+        if not (row := self._here()):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values and values["value"] and values["value"] != row.run:
+                work(self, lambda: collection.rename(self._paths, self._entry(row).run, values["value"]), renamed)
+
+        def renamed(run: Run) -> None:
+            self.post_message(Noticed(f"{row.run} is called {run.id} now"))
+            self._reload()
+
+        if not row.saved:
+            self.post_message(Noticed("a run keeps its id; e writes a note on a checkpoint", bad=True))
+            return
+        told = "letters, digits, - _ and ."
+        self.app.push_screen(LineScreen(f"another name for {row.run}", "name", row.run, told, _why_no_name, row.run), given)
+
+    def _entry(self, row: CheckpointRow) -> Entry:
+        return collection.find(self._paths, row.id)
 
     def action_plan(self) -> None:
         if (row := self._here()) and self._usable(row):

@@ -1,0 +1,129 @@
+"""What is done with a checkpoint or a file beside the list that names it: onto the bench, through a plan, judged, saved."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlptui.core.architecture import references
+from mlptui.core.bench import Answer, Evaluate, Judgement, Refused, Save, Saved, Sheet
+from mlptui.core.errors import ArchitectureError, StorageError
+from mlptui.core.recipe import parsed
+from mlptui.core.text import counted, loss, safe, score
+from mlptui.launch import begin
+from mlptui.store import atomic
+from mlptui.tui.messages import EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
+from mlptui.tui.screens.modal import Question
+from mlptui.tui.screens.network import Choice, ChoiceScreen
+from mlptui.tui.screens.plan import PlanScreen
+
+if TYPE_CHECKING:
+    from mlptui.tui.app import MlptuiApp
+
+PARTS = {"test": "the test set", "validation": "what the run kept back", "train": "what it was trained on"}
+
+
+class CheckpointWork:
+    """Speaks to the bench for the app; outcomes are told in the last row."""
+
+    def __init__(self, app: "MlptuiApp") -> None:
+        self._app = app
+
+    def _tell(self, text: str, bad: bool = False) -> None:
+        self._app.post_message(Noticed(text, bad))
+
+    def plan(self, asked: PlanAsked) -> None:
+        self._app.session.sync()  # the form's network goes there first, where it is not yet
+        self._app.push_screen(PlanScreen(asked.source, self._app.session))
+
+    def load(self, asked: LoadAsked) -> None:
+        """A checkpoint with its own network."""
+        session = self._app.session
+
+        def refused(answer: Refused) -> None:
+            self._tell(f"{asked.what} is not loaded: {answer.message}", bad=True)
+
+        def loaded(sheet: Sheet) -> None:
+            session.kept = sheet
+            self._tell(f"{asked.what} is on the bench; 2 network, 3 tensors, 4 trains it on")
+
+        def load() -> None:
+            self._tell(f"loading {asked.what} ...")
+            session.settled(lambda: session.open(asked.architecture, failed=refused, source=asked.source, loaded=loaded))
+
+        self._agreed(asked.architecture, asked.what, load)
+
+    def _agreed(self, architecture: str, what: str, act: Callable[[], None]) -> None:
+        """Code that is not mlptui's or PyTorch's is shown with its hash before it is run."""
+        try:
+            files = references.files(parsed(architecture))
+        except ArchitectureError as error:
+            self._tell(f"the network of {what} cannot be read: {error.message}", bad=True)
+            return
+        if not files:
+            act()
+            return
+        told = "\n".join(f"{safe(file, 56)}\nsha256 {_sum(file)[:48]}" for file in map(references.absolute, files))
+        question = Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it")
+        self._app.push_screen(question, lambda yes: act() if yes else None)
+
+    def evaluate(self, asked: EvaluateAsked) -> None:
+        """Ask on which data, then judge."""
+        own = [Choice(part, told, part) for part, told in PARTS.items()]
+        others = [Choice(f"test of {name}", "another data set", f"test of {name}") for name in self._app.form.data_sets]
+        names = {choice.value for choice in (*own, *others)}
+
+        def chosen(value: str | None) -> None:
+            if not value:
+                return
+            part, _, data = value.partition(" of ")
+            self._agreed(asked.architecture, asked.what, lambda: self._judge(asked, part, data))
+
+        def check(typed: str) -> str:
+            return "" if typed in names else "choose one of these"
+
+        title = f"judge {asked.what} on"
+        self._app.push_screen(
+            ChoiceScreen(title, "a part of its data, or another set", [*own, *others], check, paths=False), chosen
+        )
+
+    def _judge(self, asked: EvaluateAsked, part: str, data: str) -> None:
+        self._tell(f"judging {asked.what} on {part}{' of ' + data if data else ''} ...")
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Judgement):
+                of = "" if answer.same_data else f" of {answer.data}"
+                reached = f"{answer.score_name} {score(answer.score, answer.score_name)}"
+                said = f"{answer.part}{of}: loss {loss(answer.loss)}, {reached}"
+                self._app.desk.judged.setdefault(asked.source, {})[f"{answer.part}{of}"] = said
+                self._tell(f"{asked.what} on {counted(answer.samples, 'sample')} of {said}")
+            elif isinstance(answer, Refused):
+                self._tell("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
+
+        self._app.workbench.ask(Evaluate(folder=asked.source, part=part, data=data), done)
+
+    def save(self, asked: SaveAsked) -> None:
+        """What is on the bench, as a checkpoint by a name."""
+        session = self._app.session
+        session.sync()
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Saved):
+                session.kept = session.sheet
+                self._tell(f"saved as {answer.id}")
+                asked.then()
+            elif isinstance(answer, Refused):
+                self._tell(f"not saved: {answer.message}", bad=True)
+
+        recipe, _, _ = self._app.form.check()
+        text = recipe.model_dump_json() if recipe else ""
+        request = Save(name=asked.name, note=asked.note, recipe=text)
+        session.settled(lambda: self._app.workbench.ask(request, done))
+
+
+def _sum(file: str) -> str:
+    """SHA-256 of a person's Python file, for a question."""
+    try:
+        return hashlib.sha256(atomic.read_regular(Path(file), begin.MAX_SOURCE)).hexdigest()
+    except (OSError, StorageError) as error:
+        return f"(cannot be read: {error})"
