@@ -42,6 +42,11 @@ def words(proof: Proof) -> str:
     return f"resume exact: {how}, bit for bit" if proof.exact else f"resume not exact: {proof.differs} ({how})"
 
 
+def badge(proof: Proof) -> str:
+    """In a list: `resume exact`, or the first thing that differs."""
+    return f"resume exact ({counted(proof.steps, 'step')})" if proof.exact else f"resume not exact: {proof.differs}"
+
+
 def keep(run: Run, proof: Proof) -> None:
     """Raises StorageError."""
     try:

@@ -34,6 +34,7 @@ from mlptui.tui.checkpoint_work import CheckpointWork
 from mlptui.tui.desk import Desk, Host, while_running
 from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
+    ContinueAsked,
     DataChosen,
     DataUseAsked,
     DeviceChosen,
@@ -168,6 +169,7 @@ class MlptuiApp(KeysInOrder):
             "edit",
             "files",
             "verify",
+            "prove",
         ):
             self.background[name] = Background(name, loop, wanted)
         if self.is_headless is False:
@@ -399,6 +401,16 @@ class MlptuiApp(KeysInOrder):
             return Started(run, begin.resume(run, environment(run.recipe().device)), trainer.logout_warning())
 
         if not self.background["launch"].submit(resume, self._started):
+            self._tell("the start before is still under way", bad=True)
+
+    def on_continue_asked(self, message: ContinueAsked) -> None:
+        def start() -> Started:
+            entry = collection.find(self.paths, f"{message.run.id}/last")
+            return Started(*begin.go_on(self.paths, entry, message.changes, environment), trainer.logout_warning())
+
+        if self.background["launch"].submit(start, self._started):
+            self.action_area("train")
+        else:
             self._tell("the start before is still under way", bad=True)
 
     def _started(self, started: Started | None, error: Exception | None) -> None:

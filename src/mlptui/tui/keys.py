@@ -223,9 +223,13 @@ LIVE = [
 ]
 RUNS = [
     Key("runs.attach", "enter", "attach", "Watch", "watch the run under the cursor", footer=True),
+    Key(
+        "runs.continue", "c", "continue", "Continue", "a new run that goes on from it: more epochs, another rate", footer=True
+    ),
+    Key("runs.prove", "p", "prove", "Prove", "is resuming it exact? trains, kills, resumes, compares; esc stops", footer=True),
     Key("runs.filter", "slash", "filter", "Filter", "show only runs that match", footer=True),
     Key("runs.delete", "d", "delete", "Delete", "delete a run that is not training; asks once", footer=True),
-    Key("runs.undo", "u", "undo", "Undo", "bring the last deleted run back, until the viewer ends", footer=True),
+    Key("runs.undo", "u", "undo", "Undo", "bring the last deleted run back, until the viewer ends"),
     Key("runs.clear", "escape", "clear", "Clear", "clear the filter", shown="esc"),
     *MOVES,
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from textual.message import Message
 
@@ -63,6 +64,14 @@ class SaveAsked(Message):
     name: str
     note: str
     then: Callable[[], None]
+
+
+@dataclass
+class ContinueAsked(Message):
+    """A person wants a new run that goes on from this one, with these knobs (by their paths in the recipe)."""
+
+    run: Run
+    changes: dict[str, Any]
 
 
 @dataclass

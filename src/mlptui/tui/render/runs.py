@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mlptui.core import text
 from mlptui.core.status import Status
-from mlptui.tui.render.cells import CURSOR, DIM, PLAIN, Glyphs, Line, columns, panel
+from mlptui.tui.render.cells import ACCENT, CURSOR, DIM, PLAIN, STRONG, Glyphs, Line, columns, panel
 from mlptui.tui.render.words import status
 
 NAMES = ["status", "run", "data", "model", "epoch", "valid", "loss", "age"]
@@ -27,6 +27,7 @@ class RunRow:
     score: str = "accuracy"
     train_loss: float | None = None
     created: float = 0.0
+    proof: str = ""
 
 
 def widths(cells: int) -> list[int]:
@@ -69,6 +70,7 @@ class RunList:
     filter: str = ""
     total: int = 0
     loaded: bool = True
+    proving: str = ""
 
 
 def draw(view: RunList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
@@ -90,8 +92,12 @@ def draw(view: RunList, cells: int, rows: int, glyphs: Glyphs, focused: bool = T
             body.append([(written[: wide[0]], status(row.status, glyphs)[1]), (written[wide[0] :], PLAIN)])
     body += [[]] * (rows - 3 - len(body))
     chosen = view.rows[view.cursor] if view.cursor < len(view.rows) else None
-    last = f"{chosen.id}  {text.safe(chosen.reason or chosen.data, 200)}" if chosen else ""
-    body.append([(last, DIM)])
+    last: Line = []
+    if chosen:
+        told = text.safe(view.proving or chosen.proof or chosen.reason or chosen.data, 300)
+        good = chosen.proof and not view.proving
+        last = [(f"{chosen.id}  ", DIM), (told, ACCENT if view.proving else STRONG if good else DIM)]
+    body.append(last)
     return panel(title, fact, body, (cells, rows), glyphs, focused)
 
 
@@ -111,4 +117,4 @@ def _empty(view: RunList) -> list[Line]:
 
 def text_of(row: RunRow) -> str:
     """What the filter looks at."""
-    return f"{row.id} {row.name} {row.data} {row.model} {row.status}".lower()
+    return f"{row.id} {row.name} {row.data} {row.model} {row.status} {row.proof}".lower()

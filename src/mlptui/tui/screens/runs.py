@@ -11,21 +11,26 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Input
 
-from mlptui.core.errors import StorageError
+from mlptui.core.errors import MlptuiError, StorageError
 from mlptui.core.status import ENDED, Status
-from mlptui.store import rundir
+from mlptui.devices.choice import environment
+from mlptui.launch import prove
+from mlptui.store import proof, rundir
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.desk import host, work
 from mlptui.tui.keys import Key
-from mlptui.tui.messages import Noticed, RunChosen
+from mlptui.tui.messages import ContinueAsked, Noticed, RunChosen
 from mlptui.tui.render import runs
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.runs import RunRow
 from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.modal import Question
+from mlptui.tui.screens.prompt import Field, Prompt
 from mlptui.tui.widgets.cursor import CursorCanvas
+
+PROVED = 100  # steps
 
 
 class RunReader:
@@ -50,11 +55,16 @@ class RunReader:
 
 
 def _mark(run: Run) -> tuple[int, int]:
+    """Changes with the run's state, and with what was proved of it."""
     try:
         facts = os.stat(run.state_file)
     except OSError:
         return 0, 0
-    return facts.st_mtime_ns, facts.st_ino
+    try:
+        proved = os.stat(run.folder / proof.FILE).st_mtime_ns
+    except OSError:
+        proved = 0
+    return facts.st_mtime_ns + proved, facts.st_ino
 
 
 def read_row(run: Run) -> RunRow:
@@ -77,6 +87,7 @@ def read_row(run: Run) -> RunRow:
         state.score,
         state.train_loss,
         state.created,
+        proof.badge(proved) if (proved := proof.read(run)) else "",
     )
 
 
@@ -91,6 +102,37 @@ class Filter(Input):
         self.cursor_blink = False
 
 
+class ContinueScreen(Prompt):
+    """What a run that goes on does otherwise; empty is as it was."""
+
+    FIELDS = (Field("epochs", "in all, with those that are done"), Field("rate", "the learning rate as it was at the end"))
+    ROWS = 4
+
+    def __init__(self, row: RunRow) -> None:
+        super().__init__({"epochs": str(2 * max(1, row.epochs))})
+        self._done = row.epoch
+        self.title_text = f"a new run that goes on from {runs.short_name(row)}"
+        self.told = [("with its weights and its optimiser's state, from its newest checkpoint on", "dim")]
+
+    def answers(self) -> list[tuple[str, str]]:
+        return [("enter", "start"), ("tab", "next line"), ("esc", "not now")]
+
+    def entered(self) -> None:
+        values = self.values()
+        changes: dict[str, Any] = {}
+        if not values["epochs"].isdecimal() or int(values["epochs"]) <= self._done:
+            self.tell((f"epochs in all: a number above the {self._done} that are done", "bad"))
+            return
+        changes["epochs"] = int(values["epochs"])
+        if values["rate"]:
+            try:
+                changes["optimizer.lr"] = float(values["rate"])
+            except ValueError:
+                self.tell(("the learning rate is a number, as 0.01", "bad"))
+                return
+        self.dismiss(changes)
+
+
 class RunsCanvas(CursorCanvas):
     BINDINGS = keys.bindings(keys.RUNS)
     DEFAULT_CSS = "RunsCanvas { layers: base edit; height: 1fr; }"
@@ -101,6 +143,8 @@ class RunsCanvas(CursorCanvas):
         self.rows: list[RunRow] = []
         self.loaded = False
         self.filter_text = ""
+        self._proving = ""
+        self._stop_proving = False
 
     def compose(self) -> ComposeResult:
         yield Filter()
@@ -112,7 +156,9 @@ class RunsCanvas(CursorCanvas):
         return self.size.height - 4
 
     def draw(self, width: int, height: int) -> list[Line]:
-        view = runs.RunList(self.rows, self.cursor, self.first, time.time(), self.filter_text, len(self.all), self.loaded)
+        view = runs.RunList(
+            self.rows, self.cursor, self.first, time.time(), self.filter_text, len(self.all), self.loaded, self._proving
+        )
         return runs.draw(view, width, height, self.glyphs, self.has_focus or self.query_one(Filter).display)
 
     def show_rows(self, rows: list[RunRow]) -> None:
@@ -145,7 +191,62 @@ class RunsCanvas(CursorCanvas):
         editor.display = True
         editor.focus()
 
+    def action_continue(self) -> None:
+        row = self.chosen
+        if row is None:
+            return
+        if row.status.live:
+            self.post_message(Noticed(f"{row.id} is {row.status}; it goes on by itself", bad=True))
+            return
+        if row.status.resumable and row.epoch < row.epochs:
+            self.post_message(Noticed("it has not reached its end; enter, then r there resumes it as it is"))
+            return
+        run = Run(self._paths.runs / row.id)
+
+        def given(values: dict[str, Any] | None) -> None:
+            if values:
+                self.post_message(ContinueAsked(run, values))
+
+        self.app.push_screen(ContinueScreen(row), given)
+
+    def action_prove(self) -> None:
+        """Three short trainings in a folder of their own, in the background."""
+        row = self.chosen
+        if row is None or self._proving:
+            return
+        run = Run(self._paths.runs / row.id)
+        self._stop_proving = False
+
+        def tell(words: str) -> None:
+            def show() -> None:
+                self._proving = f"{words} ... esc stops"
+                self.redraw()
+
+            self.app.call_from_thread(show)
+
+        def act() -> proof.Proof:
+            device = environment(run.recipe().device)
+            return prove.prove(self._paths, run, PROVED, device, tell, lambda: self._stop_proving or not self.app.is_running)
+
+        def done(found: proof.Proof | None, error: Exception | None) -> None:
+            self._proving = ""
+            if found is None:
+                told = str(error) if isinstance(error, MlptuiError) else repr(error)
+                self.post_message(Noticed(told, bad=True))
+            else:
+                self.post_message(Noticed(proof.words(found), bad=not found.exact))
+            if isinstance(self.screen, RunsScreen):
+                self.screen.reload()
+            self.redraw()
+
+        if host(self).background["prove"].submit(act, done):
+            self._proving = "beginning ..."
+            self.redraw()
+
     def action_clear(self) -> None:
+        if self._proving:
+            self._stop_proving = True
+            return
         self.filter_text = ""
         self._select()
 
