@@ -19,6 +19,7 @@ COMMANDS = {
     "params": "list, show, set, draw, tie, load and compare tensors",
     "checkpoints": "list, verify, pin, annotate, copy and remove checkpoints",
     "files": "look into any file of tensors, without running what is in it",
+    "export": "take weights, networks and metrics elsewhere: .safetensors, .pt, scripts, ONNX, CSV, TensorBoard",
     "devices": "show the processor and the GPUs",
     "paths": "show where everything lies",
 }

@@ -8,13 +8,15 @@ import torch
 from torch import nn
 
 from mlptui.core.architecture.parse import parse
-from mlptui.core.errors import CheckpointError, DataError, MlptuiError
+from mlptui.core.bench import Input
+from mlptui.core.errors import CheckpointError, DataError, MlptuiError, UsageError
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.text import safe
 from mlptui.datasets import library
 from mlptui.datasets.dataset import Dataset, Facts, Split
 from mlptui.datasets.split import validation_split
 from mlptui.engine import batches, build, codec, device, matmul, objective
+from mlptui.engine.inspect import inputs
 from mlptui.engine.loop import evaluate
 from mlptui.engine.prepare import targets
 from mlptui.engine.seeding import seed_weights
@@ -51,14 +53,10 @@ def network_of(checkpoint: Checkpoint, first: torch.Tensor, outputs: int, kept: 
     `first` is a batch, for which it must give `outputs` numbers a sample; `kept` is a folder with the run's copy of the
     person's own files. Raises CheckpointError, BuildError, ForeignError.
     """
-    weights = codec.weights_of(checkpoint.read(codec.MODEL))
     seed_weights(recipe_of(checkpoint).seed)  # what no checkpoint has is drawn as the run drew it
     model = build.build(parse(str(checkpoint.manifest.get("architecture", ""))), kept=kept)
     build.probe(model, first, outputs, f"{outputs} numbers a sample")
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint.name} does not fit its own network: {safe(error, 300)}") from None
+    _fill(model, checkpoint)
     return model
 
 
@@ -94,6 +92,39 @@ def judge(
     finally:
         matmul.use(matmul.DEFAULT)
     return Judged(name, part, len(rows), loss, score, goal.score, same)
+
+
+def with_batch(
+    paths: Paths, checkpoint: Checkpoint, kept: Path | None, shape: tuple[int, ...] = (), size: int = 4
+) -> tuple[nn.Module, torch.Tensor]:
+    """The network of a checkpoint, and a batch for it: of its data set where that is here, else random numbers of `shape`.
+
+    Raises DataError, UsageError, and what building raises.
+    """
+    name = str(dict(checkpoint.manifest.get("recipe", {})).get("data", {}).get("name", ""))
+    try:
+        facts = library.facts(paths, name) if name and not shape else None
+    except DataError:
+        facts = None
+    if facts is None and not shape:
+        raise UsageError("its data set is not here; say what goes in with --input, as --input 1,28,28")
+    text = str(checkpoint.manifest.get("architecture", ""))
+    seed_weights(int(dict(checkpoint.manifest.get("recipe", {})).get("seed", 0)))
+    model = build.build(parse(text), kept=kept)
+    wanted = Input(shape=shape, data=name if facts else "")
+    first = inputs.batch(model, wanted, size, paths).inputs
+    with torch.no_grad():
+        model.eval()(first)  # gives lazy layers their sizes
+    _fill(model, checkpoint)
+    return model, first
+
+
+def _fill(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError."""
+    try:
+        model.load_state_dict(codec.weights_of(checkpoint.read(codec.MODEL)))
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint.name} does not fit its own network: {safe(error, 300)}") from None
 
 
 def _as_trained(facts: Facts, checkpoint: Checkpoint) -> Facts:

@@ -178,6 +178,10 @@ def evaluate(model, inputs, targets):
         outputs = torch.cat([model(normalise(part)).float() for part in inputs.split(1000)])
     return f"loss {{loss_of(outputs, targets).item():.4f}}, score {{score(outputs, targets):.4f}}"
 
+'''
+
+
+TRAIN = """
 
 if __name__ == "__main__":
     training, validation, test = data()
@@ -189,7 +193,21 @@ if __name__ == "__main__":
             print(f"epoch {{epoch + 1}}: loss of the last batch {{loss:.4f}}{{told}}")
     print(f"test {{evaluate(model, *test)}}")
     torch.save(model.state_dict(), {weights!r})
-'''
+"""
+
+JUDGE = """
+
+if __name__ == "__main__":
+    training, validation, test = data()
+    model = begin(training)
+    if sys.argv[1:] == ["train"]:  # anew, from the seed
+        for epoch, step, loss in train(model, training):
+            if step % math.ceil(len(training[0]) / BATCH_SIZE) == 0:
+                print(f"epoch {{epoch + 1}}: loss of the last batch {{loss:.4f}}")
+    else:
+        model.load_state_dict(torch.load(Path(__file__).parent / {weights!r}, weights_only=True))
+    print(f"test {{evaluate(model, *test)}}")
+"""
 
 
 @dataclass(frozen=True)
@@ -201,8 +219,11 @@ class Circumstances:
     device: str = "cpu"
 
 
-def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str = "train.py") -> str:
-    """The script. `recipe` is settled, `facts` are its data set's. Raises UsageError for what a script cannot say."""
+def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str = "train.py", trained: str = "") -> str:
+    """The script. `recipe` is settled, `facts` are its data set's; `trained` is a file beside it with weights to judge.
+
+    Raises UsageError for what a script cannot say.
+    """
     if recipe.data.augments:
         raise UsageError("a script cannot shift, flip or crop as a run does; print it without these")
     if recipe.on_divergence == "skip":
@@ -230,9 +251,9 @@ def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str
         LOSS[recipe.loss],
         LOOP.format(
             rate=_rate(recipe), seeds=seeds, probe=_probe(tree), optimizer=_optimizer(recipe), clip=_clip(recipe),
-            weights=f"{stem}.pt",
             autocast=_autocast(recipe), autocast_evaluation=_autocast(recipe, evaluation=True),
         ),
+        (JUDGE if trained else TRAIN).format(weights=trained or f"{stem}.pt"),
     ]  # fmt: skip
     return "".join(parts)
 

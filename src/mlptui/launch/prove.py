@@ -11,7 +11,7 @@ from mlptui.core.errors import RunError
 from mlptui.core.recipe import Recipe
 from mlptui.core.text import counted
 from mlptui.launch import process, trainer
-from mlptui.store import atomic, checkpoints, proof, rundir
+from mlptui.store import atomic, checkpoints, host, proof, rundir
 from mlptui.store.checkpoints import name_of
 from mlptui.store.paths import Paths
 from mlptui.store.proof import Proof
@@ -40,6 +40,7 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
     steps = half * 2
     scratch = paths.state / "proofs" / f"{os.getpid()}-{secrets.token_hex(4)}"
     places = Paths(data=scratch, config=paths.config, state=paths.state)
+    _sweep(scratch.parent)
     try:
         tell(f"training {counted(steps, 'step')} straight")
         straight = _copy(places, run, recipe)
@@ -73,6 +74,16 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
         return made
     finally:
         atomic.remove_folder_quietly(scratch)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what is left of proofs whose process was killed; a trainer that still runs there ends without its folder."""
+    try:
+        left = [Path(e.path) for e in os.scandir(folder) if host.process_start(int(e.name.partition("-")[0])) is None]
+    except (OSError, ValueError):
+        return
+    for one in left:
+        atomic.remove_folder_quietly(one)
 
 
 def _often(recipe: Recipe, every: int) -> Recipe:

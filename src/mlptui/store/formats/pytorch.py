@@ -79,6 +79,8 @@ def read_zip(stream: BinaryIO, whole: int, archive: zipfile.ZipFile) -> Contents
     """Raises FormatError, OSError."""
     infos = {info.filename: info for info in archive.infolist()}
     main = next((name for name in infos if name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)), "")
+    if not main and any(name.rpartition("/")[2] == "archive_format" for name in infos):
+        raise FormatError("it is a program of torch.export (.pt2), which only torch.export.load reads")
     if not main:
         some = ", ".join(safe(name, 40) for name in list(infos)[:4])
         raise FormatError(f"it is a zip file, but neither of torch.save nor of NumPy: {some}")
@@ -255,11 +257,12 @@ class _Reader:
             same = key if isinstance(key, str | int | float | bytes | None) else id(key)
             last[type(key), same] = (self._key(key), value)
         found: dict[str, Node] = {}
+        seen: dict[str, int] = {}
         for name, value in last.values():
-            unique, n = name, 1
+            unique = name
             while unique in found:
-                n += 1
-                unique = f"{name}~{n}"
+                seen[name] = seen.get(name, 1) + 1
+                unique = f"{name}~{seen[name]}"
             found[unique] = self.node(value, above)
         return Node("dict", children=tuple(found.items()))
 

@@ -10,8 +10,9 @@ from mlptui.core.text import safe, size
 from mlptui.store.formats.contents import FormatError
 
 MAGIC = b"PK\x03\x04"
-TABLE_LIMIT = 32 << 20
-MEMBER_LIMIT = 200_000
+TABLE_LIMIT = 8 << 20  # of at most 180,000 members
+MEMBER_LIMIT = 100_000
+_END_SIZE = 22
 _END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others zipfile reads without a bound
 
@@ -21,7 +22,8 @@ def opened(stream: BinaryIO) -> zipfile.ZipFile:
     whole = os.fstat(stream.fileno()).st_size
     stream.seek(max(0, whole - (1 << 16) - 128))
     tail = stream.read()
-    at = tail.rfind(_END)
+    last = len(tail) - _END_SIZE  # where zipfile looks first
+    at = last if tail[last : last + 4] == _END and tail[-2:] == b"\0\0" else tail.rfind(_END)
     table = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
     if _LOCATOR in tail:  # then zipfile believes the larger record, whatever the smaller one says
         records = [m.start() for m in re.finditer(re.escape(_END_64), tail)]

@@ -1,0 +1,163 @@
+"""`mlptui export`"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """\
+examples:
+  mlptui export last/best model.safetensors        the state_dict; also .pt .pth .bin .npz
+  mlptui export last/best x.npy --tensor 1.weight  one tensor; .pt takes it, too
+  mlptui export last/best some.pt --tensor 1.weight --tensor 3.weight --form list
+  mlptui export last/best folder --as script       a plain PyTorch script, weights and data: python folder/run.py
+  mlptui export last/best net.onnx                 checked with onnxruntime; needs pip install 'mlptui[onnx]'
+  mlptui export last/best net.pt2                  torch.export, checked
+  mlptui export last metrics.csv                   a row a step; --epochs a row an epoch; .json has all
+  mlptui export last logs --as tensorboard         event files; needs pip install 'mlptui[tensorboard]'
+
+every file is read back, or run, and compared; exit code 1 where it did not come back as it was
+"""
+FORMATS = ("script", "tensorboard")
+METRICS = (".csv", ".json")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    parser.add_argument("source", help="a run, RUN/best, RUN/STEP, what was saved by a name, a file of tensors, or a network")
+    parser.add_argument("out", type=Path, help="the file, whose ending says the format; for --as a folder")
+    parser.add_argument("--as", dest="form_of", choices=FORMATS, help="what has no ending of its own")
+    parser.add_argument("--tensor", action="append", default=[], metavar="PATH", help="only this one; repeat")
+    parser.add_argument(
+        "--form", choices=("dict", "list", "tensor"), help="how chosen tensors are held (one: tensor, several: dict)"
+    )
+    parser.add_argument("--input", default="", metavar="SHAPE", help="of one sample, for .onnx and .pt2 of a network: 1,28,28")
+    parser.add_argument("--epochs", action="store_true", help=".csv: a row an epoch")
+    parser.add_argument("--seed", type=int, default=0, help="what a network's weights are drawn from (0)")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.set_defaults(act=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from mlptui.core.errors import UsageError
+
+    out = options.out.expanduser()
+    suffix = out.suffix.lower()
+    if out.exists() and not options.force and options.form_of != "tensorboard":
+        raise UsageError(f"{out} is there already; --force replaces it")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {out.absolute().parent}")
+    if options.form_of == "tensorboard" or suffix in METRICS:
+        return _metrics(options, out, suffix)
+    if options.form_of == "script":
+        return _script(options, out)
+    if suffix in (".onnx", ".pt2"):
+        return _program(options, out)
+    return _tensors(options, out)
+
+
+def _told(options: argparse.Namespace, words: str, **facts: Any) -> None:
+    from mlptui.cli import output
+
+    if options.json:
+        output.as_json(facts)
+    else:
+        output.narrate(words)
+
+
+def _metrics(options: argparse.Namespace, out: Path, suffix: str) -> int:
+    from mlptui.core.errors import UsageError
+    from mlptui.core.text import counted
+    from mlptui.store import atomic, metrics, paths, rundir
+
+    run = rundir.find(paths.find(), options.source.partition("/")[0])
+    if options.form_of == "tensorboard":
+        count = metrics.as_tensorboard(run, out)
+        _told(
+            options, f"{counted(count, 'number')} in {out}; tensorboard --logdir {out} shows them", out=str(out), count=count
+        )
+        return 0
+    data = metrics.as_json(run) if suffix == ".json" else metrics.as_csv(run, options.epochs)
+    try:
+        atomic.replace(out, data)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {atomic.reason(error)}") from None
+    _told(options, f"{out}, {len(data):,} bytes", out=str(out), size=len(data))
+    return 0
+
+
+def _tensors(options: argparse.Namespace, out: Path) -> int:
+    from mlptui.cli.params import opened
+    from mlptui.core.text import size
+    from mlptui.engine.export import tensors
+    from mlptui.engine.parameters.tensors import sized
+    from mlptui.engine.parameters.tensors import tensors as tensors_of
+
+    form: tensors.Form
+    known = tensors_of(opened(options.source, options.seed).now.model)
+    if options.tensor:
+        chosen = {path: sized(known, path).tensor for path in options.tensor}
+        form = options.form or ("tensor" if len(chosen) == 1 else "dict")
+    else:
+        saved = {path: named for path, named in known.items() if named.kind in ("parameter", "buffer", "tensor")}
+        chosen, form = {path: sized(known, path).tensor for path in saved}, options.form or "dict"
+    written = tensors.write(out, tensors.shaped(chosen, form))
+    facts = {"out": str(out), "size": written.size, "tensors": written.count, "equal": written.equal}
+    _told(options, f"{out}, {size(written.size)}; {written.words}", **facts)
+    return 0 if written.equal == written.count else 1
+
+
+def _program(options: argparse.Namespace, out: Path) -> int:
+    from mlptui.core.text import size
+    from mlptui.engine.export import programs
+
+    model, inputs = _network(options)
+    checked = programs.write(out, model, inputs)
+    facts = {"out": str(out), "size": checked.size, "largest_difference": checked.largest}
+    _told(options, f"{out}, {size(checked.size)}; {checked.words}", **facts)
+    return 0
+
+
+def _network(options: argparse.Namespace) -> tuple[Any, Any]:
+    """A network with its weights, and a batch for it."""
+    from mlptui.cli.model import network
+    from mlptui.core.bench import Input, shape_typed
+    from mlptui.core.errors import CheckpointError, UsageError
+    from mlptui.engine import judge
+    from mlptui.engine.inspect import inputs
+    from mlptui.engine.parameters import files, sources
+    from mlptui.store import collection, paths
+
+    places = paths.find()
+    shape = shape_typed(options.input) if options.input else ()
+    if shape is None:
+        raise UsageError(f"{options.input!r} is no shape; write 1,28,28")
+    if not files.is_there(places, options.source):
+        text, own = network(options.source)
+        model = sources.opened(places, options.source, text, options.seed).now.model
+        if not (shape or own):
+            raise UsageError("say what goes in with --input, as --input 1,28,28")
+        return model, inputs.batch(model, Input(shape=shape or own), 4, places).inputs
+    entry = collection.find(places, options.source)
+    if entry.checkpoint is None:
+        raise CheckpointError(entry.problem)
+    return judge.with_batch(places, entry.checkpoint, entry.run.source, shape)
+
+
+def _script(options: argparse.Namespace, out: Path) -> int:
+    from mlptui.core.errors import CheckpointError
+    from mlptui.engine.export import folder
+    from mlptui.store import collection, paths
+
+    places = paths.find()
+    entry = collection.find(places, options.source)
+    if entry.checkpoint is None:
+        raise CheckpointError(entry.problem)
+    written = folder.write(places, entry, out)
+    _told(
+        options,
+        f"{out} has {', '.join(written)}; python {out / folder.SCRIPT} judges it on the test set",
+        out=str(out),
+        files=written,
+    )
+    return 0

@@ -1,0 +1,104 @@
+"""A network as a program that runs without Python code of its own: ONNX, and `torch.export`'s .pt2; each checked."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlptui.core.text import safe
+from mlptui.engine.export.tensors import ExportError
+from mlptui.engine.foreign import one_line
+from mlptui.store import atomic
+
+CLOSE = 1e-5  # relative and absolute
+ONNX, PT2 = ".onnx", ".pt2"
+SUFFIXES = (ONNX, PT2)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file, and how far its outputs are from the network's own for the same inputs."""
+
+    file: Path
+    size: int
+    largest: float
+
+    @property
+    def words(self) -> str:
+        near = (
+            "equal to the network's own, bit for bit"
+            if not self.largest
+            else f"within {self.largest:.2g} of the network's own"
+        )
+        return f"run on the same inputs: outputs {near}"
+
+
+def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
+    """Write the network in evaluation mode, run the file on `inputs` (at least two samples) and compare.
+
+    The number of samples is free in the file. Raises ExportError, also where the outputs differ by more than CLOSE.
+    """
+    was_training = model.training
+    model.eval()
+    part = file.with_name(f".{file.name}.part{file.suffix}")
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wanted = model(inputs)
+            (_write_onnx if file.suffix == ONNX else _write_pt2)(part, model, inputs)
+            found = (_run_onnx if file.suffix == ONNX else _run_pt2)(part, inputs)
+        if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE):
+            raise ExportError(f"what was written does not compute the same ({_apart(found, wanted)}); it is not kept")
+        size = part.stat().st_size
+        part.replace(file)
+        return Checked(file, size, float((found - wanted).abs().max()) if wanted.numel() else 0.0)
+    except ImportError as error:
+        raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None
+    except OSError as error:
+        raise ExportError(f"{safe(str(file), 300)} cannot be written: {atomic.reason(error)}") from None
+    except ExportError:
+        raise
+    except Exception as error:  # the exporters raise what they like
+        raise ExportError(f"torch cannot export this network as {file.suffix}: {one_line(error)}") from None
+    finally:
+        atomic.unlink_quietly(part)
+        model.train(was_training)
+
+
+def _apart(found: torch.Tensor, wanted: torch.Tensor) -> str:
+    if found.shape != wanted.shape:
+        return f"shape {list(found.shape)} instead of {list(wanted.shape)}"
+    return f"largest difference {float((found - wanted).abs().max()):.3g}"
+
+
+def _write_onnx(file: Path, model: nn.Module, inputs: torch.Tensor) -> None:
+    import onnxruntime  # noqa: F401  (first, so that nothing is written that cannot be checked)
+    import onnxscript  # noqa: F401
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    batch = torch.export.Dim("batch", min=1)
+    torch.onnx.export(
+        model, (inputs,), str(file), dynamo=True, external_data=False, verbose=False, dynamic_shapes=({0: batch},),
+        input_names=["input"], output_names=["output"],
+    )  # fmt: skip
+
+
+def _run_onnx(file: Path, inputs: torch.Tensor) -> torch.Tensor:
+    import onnxruntime
+
+    session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0])
+
+
+def _write_pt2(file: Path, model: nn.Module, inputs: torch.Tensor) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    torch.export.save(torch.export.export(model, (inputs,), dynamic_shapes=({0: batch},)), str(file))
+
+
+def _run_pt2(file: Path, inputs: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = torch.export.load(str(file)).module()(inputs)
+    return found
