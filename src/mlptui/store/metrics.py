@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def as_csv(run: Run, by_epoch: bool = False) -> bytes:
     else:
         norms = STEP.index("gradient_norm")  # measured every few steps only
         for row in read_rows(run.steps_file):
-            writer.writerow("" if i == norms and value != value else value for i, value in enumerate(row))
+            writer.writerow("" if i == norms and math.isnan(value) else value for i, value in enumerate(row))
     return stream.getvalue().encode()
 
 

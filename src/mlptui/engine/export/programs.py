@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mlptui.core.errors import StorageError
 from mlptui.core.text import safe
 from mlptui.engine.export.tensors import ExportError
 from mlptui.engine.foreign import one_line
@@ -44,8 +45,10 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
     """
     was_training = model.training
     model.eval()
-    part = file.with_name(f".{file.name}.part{file.suffix}")
+    folder = file.with_name(f".{file.name}.part")  # the exporters write the file's name into the file
+    part = folder / file.name
     try:
+        atomic.make_folder(folder)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             wanted = model(inputs)
@@ -58,14 +61,15 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
         return Checked(file, size, float((found - wanted).abs().max()) if wanted.numel() else 0.0)
     except ImportError as error:
         raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None
-    except OSError as error:
-        raise ExportError(f"{safe(str(file), 300)} cannot be written: {atomic.reason(error)}") from None
+    except (OSError, StorageError) as error:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        raise ExportError(f"{safe(str(file), 300)} cannot be written: {reason}") from None
     except ExportError:
         raise
     except Exception as error:  # the exporters raise what they like
         raise ExportError(f"torch cannot export this network as {file.suffix}: {one_line(error)}") from None
     finally:
-        atomic.unlink_quietly(part)
+        atomic.remove_folder_quietly(folder)
         model.train(was_training)
 
 

@@ -83,7 +83,8 @@ def encode(suffix: str, given: Given) -> bytes:
             return stream.getvalue()
         if suffix == NPZ:
             stream = io.BytesIO()
-            np.savez(stream, **{name: _array(t) for name, t in flat(given).items()})
+            arrays: dict[str, Any] = {name: _array(t) for name, t in flat(given).items()}
+            np.savez(stream, **arrays)
             return stream.getvalue()
     except ExportError:
         raise
@@ -95,7 +96,7 @@ def encode(suffix: str, given: Given) -> bytes:
 def read_back(suffix: str, file: Path) -> Given:
     """What the format's own library makes of the file."""
     if suffix == SAFETENSORS:
-        return safetensors.torch.load(file.read_bytes())  # type: ignore[no-any-return]
+        return safetensors.torch.load(file.read_bytes())
     if suffix == NPY:
         return torch.from_numpy(np.load(file, allow_pickle=False))
     if suffix == NPZ:
