@@ -16,6 +16,7 @@ from tensors import tensor_file, with_header
 from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.store import checkpoints, sealed
 from mlptui.store.checkpoints import check_tensor_header, commit, listed, newest_verified, prune
+from mlptui.store.formats.safetensors import HEADER_LIMIT, TENSOR_LIMIT
 
 NAMES = ("model.safetensors", "training.safetensors", "checkpoint.json")
 

@@ -28,10 +28,10 @@ def sniff(head: bytes) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether this is a file that `read` knows the beginning of."""
+    """Whether this is a file that `read` knows by its beginning, or that is called like one."""
     try:
         with atomic.open_regular(path.resolve()) as stream:
-            return bool(sniff(stream.read(16)))
+            return bool(sniff(stream.read(16))) or path.suffix.lower() in SUFFIXES
     except (OSError, StorageError, RuntimeError, ValueError):  # the last for a NUL in it
         return False
 

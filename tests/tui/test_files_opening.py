@@ -1,0 +1,295 @@
+"""Area 6 beside the list: files of others as trees, load plans, checkpoints onto the bench, with a real bench."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mlptui.core.parameters.messages import Planned, PlanRow
+from mlptui.core.status import Status
+from mlptui.engine import codec
+from mlptui.store import checkpoints, collection, rundir
+from mlptui.store import state as states
+from mlptui.tui.messages import SaveAsked
+from mlptui.tui.render import contents, plan
+from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.screens.files import FilesCanvas, FilesScreen
+from mlptui.tui.screens.plan import PlanScreen
+from mlptui.tui.widgets.contents import ContentsCanvas
+
+from .conftest import screen_text, settle
+from .test_model_screen import notice, press
+from .test_params_screen import answered, at_params, rests
+from .test_render import HOSTILE, exact
+
+NET = "nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))"
+SIZES = [(80, 24), (120, 40)]
+
+
+def theirs(file: Path, inputs: int = 4, outputs: int = 2) -> nn.Module:
+    """A checkpoint as Lightning and torch.compile leave one, with other names."""
+    torch.manual_seed(7)
+    net = nn.Sequential(nn.Linear(inputs, 3), nn.ReLU(), nn.Linear(3, outputs))
+    state = {f"module._orig_mod.{name}": tensor for name, tensor in net.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3, "hyper_parameters": {"lr": 0.1}}, file)
+    return net
+
+
+async def open_file(pilot, file: Path) -> ContentsCanvas:
+    app = pilot.app
+    await press(pilot, "6")
+    await settle(pilot, lambda: app.current_mode == "files" and app.screen.query_one(FilesCanvas).loaded)
+    await press(pilot, "o")
+    app.focused.value = str(file)
+    await press(pilot, "enter")
+    canvas = app.screen.query_one(ContentsCanvas)
+    await settle(pilot, lambda: canvas._places is not None or canvas._problem)
+    return canvas
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_file_that_wants_to_run_code_is_a_tree_that_says_so(make_app, tmp_path, size) -> None:
+    class Evil:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return os.system, (f"touch {tmp_path / 'pwned'}",)
+
+    torch.save({"deep": {"w": torch.arange(6).reshape(2, 3)}, "evil": Evil(), "[/x]\x1b[31m": 1}, tmp_path / "evil.pt")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await open_file(pilot, tmp_path / "evil.pt")
+        for words in ("wants to call posix.system", "not called: posix.system('touch", "1 tensor, 6 numbers", "[/x]␛[31m"):
+            await settle(pilot, lambda words=words: words in screen_text(app))
+        await press(pilot, "v")
+        await settle(pilot, lambda: "every member is as its checksum says" in screen_text(app))
+        await press(pilot, "down", "enter")  # the dictionary closes
+        await settle(pilot, lambda: "I64 [2, 3]" not in screen_text(app))
+        await press(pilot, "enter", "down", "enter")  # and opens; its tensor is looked at
+        await settle(pilot, lambda: app.current_mode == "params" and app.params_screen.state.path == "deep.w", 60)
+        await settle(pilot, lambda: "evil.pt" in screen_text(app) and "[2, 3]" in screen_text(app), 60)
+        await press(pilot, "6", "escape")
+        await settle(pilot, lambda: "no checkpoints yet" in screen_text(app))
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_what_is_no_file_of_tensors_is_refused_with_a_sentence(make_app, tmp_path, size) -> None:
+    app = make_app()
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 and no more")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    async with app.run_test(size=size) as pilot:
+        for name, words in (("notes.txt", "neither safetensors"), ("cut.pt", "cannot be read")):
+            canvas = await open_file(pilot, tmp_path / name)
+            await settle(pilot, lambda words=words: words.split()[0] in screen_text(app))
+            assert words in canvas._problem
+            await press(pilot, "enter", "t", "l", "v")
+            assert app.is_running and app.current_mode == "files"
+            await press(pilot, "escape")
+        await open_file(pilot, tmp_path / "objects.npy")
+        await settle(pilot, lambda: "wants to call" in screen_text(app))
+        await press(pilot, "t")
+        await settle(pilot, lambda: "no tensors to look at" in notice(app))
+        await press(pilot, "o")
+        app.focused.value = str(tmp_path / "nothing")
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "there is no file" in screen_text(app))
+
+
+async def test_a_plan_is_seen_changed_done_and_taken_back(make_app, tmp_path) -> None:
+    """d2l's chapter on files, with a file of others: prefixes are found, another shape is sliced, u takes all back."""
+    net = theirs(tmp_path / "theirs.pt", outputs=5)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_params(pilot, NET)
+        await rests(pilot)
+        before = app.session.sheet
+        digest = app.params_screen.state.listed.digest
+        await open_file(pilot, tmp_path / "theirs.pt")
+        await press(pilot, "l")
+        await settle(pilot, lambda: isinstance(app.screen, PlanScreen) and app.screen.planned is not None, 60)
+        screen = app.screen
+        assert [(row.target, row.state, row.action) for row in screen.planned.rows] == [
+            ("0.weight", "renamed", "load"), ("0.bias", "renamed", "load"),
+            ("2.weight", "other shape", "skip"), ("2.bias", "other shape", "skip"),
+        ]  # fmt: skip
+        assert "state_dict.module._orig_mod.0.weight" in screen_text(app)
+        await press(pilot, "s")
+        await settle(pilot, lambda: "only tensors of another shape are sliced" in screen_text(app))
+        for _ in range(2):
+            await press(pilot, "down")
+        await press(pilot, "s")
+        await settle(pilot, lambda: screen.planned.rows[2].action == "slice", 60)
+        assert "the part that both have is taken" in screen_text(app)
+        await press(pilot, "up", "space")
+        await settle(pilot, lambda: screen.planned.rows[1].action == "skip", 60)
+        assert app.session.sheet is before  # a plan changes nothing
+        await press(pilot, "enter")
+        await settle(pilot, lambda: not isinstance(app.screen, PlanScreen), 60)
+        await settle(pilot, lambda: "2 tensors of theirs.pt loaded, 2 kept as they were" in notice(app), 60)
+        file = tmp_path / "now.safetensors"
+        app.post_message(SaveAsked("mine", "after the plan", lambda: None))
+        await settle(pilot, lambda: "saved as mine/" in notice(app), 60)
+        entry = collection.find(app.paths, "mine")
+        held = codec.weights_of(entry.checkpoint.read(codec.MODEL))
+        assert torch.equal(held["0.weight"], net[0].weight) and torch.equal(held["2.weight"], net[2].weight[:2])
+        assert entry.about.note == "after the plan" and entry.checkpoint.manifest["architecture"].strip() == NET
+        assert not file.exists()
+        await press(pilot, "3")
+        await rests(pilot)
+        assert app.params_screen.state.listed.digest != digest
+        await press(pilot, "u")
+        await rests(pilot)
+        assert app.params_screen.state.listed.digest == digest
+
+
+async def test_a_tensor_is_mapped_by_hand_and_esc_loads_nothing(make_app, tmp_path) -> None:
+    torch.save({"x": torch.ones(3, 4), "y": torch.zeros(3)}, tmp_path / "mydict")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NET)
+        await open_file(pilot, tmp_path / "mydict")
+        await press(pilot, "l")
+        await settle(pilot, lambda: isinstance(app.screen, PlanScreen) and app.screen.planned is not None, 60)
+        screen = app.screen
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "nothing of the file fits" in screen_text(app))
+        await press(pilot, "m")
+        await answered(pilot, "x")
+        await settle(pilot, lambda: screen.planned.rows[0].source == "x" and screen.planned.rows[0].action == "load", 60)
+        edited = app.session.sheet.edited
+        await press(pilot, "escape")
+        await settle(pilot, lambda: not isinstance(app.screen, PlanScreen))
+        assert app.session.sheet.edited == edited
+
+
+@pytest.fixture
+def kept(paths):
+    """A run with one checkpoint of NET, as training leaves it, whose data is the embedded sample."""
+
+    def make(text: str = NET) -> rundir.Run:
+        from mlptui.core.recipe import Recipe
+
+        run = rundir.create(paths, Recipe(), "old", "mlp")
+        torch.manual_seed(3)
+        net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        data = codec.encode_weights(net.state_dict())
+        facts = {"run": run.id, "created": time.time(), "architecture": text, "why": "end", "metrics": {"valid_accuracy": 0.5}}
+        checkpoints.commit(run.checkpoints, 7, {codec.MODEL: data, codec.TRAINING: data}, facts)
+        states.write(run.state_file, run.state().but(status=Status.FINISHED, pid=1, epoch=1, epochs=1))
+        return run
+
+    return make
+
+
+async def test_a_checkpoint_comes_onto_the_bench_with_its_own_network(make_app, kept) -> None:
+    run = kept()
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        await press(pilot, "l")
+        await settle(pilot, lambda: "is on the bench; 2 network" in notice(app), 60)
+        assert app.form.text("architecture").strip() == NET
+        assert app.session.sheet.drawn is None and not app.session.sheet.edited
+        app.post_message(SaveAsked("copy", "", lambda: None))
+        await settle(pilot, lambda: "saved as copy/" in notice(app), 60)
+        one, other = (collection.find(app.paths, name).checkpoint for name in (run.id, "copy"))
+        before, after = (codec.weights_of(made.read(codec.MODEL)) for made in (one, other))
+        assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
+async def test_a_checkpoint_of_a_persons_own_code_is_not_run_before_it_was_shown(make_app, kept, tmp_path) -> None:
+    code = tmp_path / "nets.py"
+    net = "nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))"
+    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nfrom torch import nn\nMLP = lambda: {net}\n")
+    kept(f"{code}:MLP")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        await press(pilot, "l")
+        await settle(pilot, lambda: all(words in screen_text(app) for words in ("run this code?", "nets.py", "sha256")))
+        await press(pilot, "n")
+        assert not (tmp_path / "ran").exists()
+        await press(pilot, "l")
+        await settle(pilot, lambda: "run this code?" in screen_text(app))
+        await press(pilot, "y")
+        await settle(pilot, lambda: "is on the bench" in notice(app), 60)
+        assert (tmp_path / "ran").exists()
+
+
+async def test_a_damaged_checkpoint_names_the_newest_good_one(make_app, kept) -> None:
+    run = kept()
+    model = run.checkpoints / checkpoints.name_of(7) / codec.MODEL
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    model.write_bytes(bytes(data))
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        await press(pilot, "l")
+        await settle(pilot, lambda: "is not loaded" in notice(app) and "checksum" in notice(app), 60)
+
+
+async def test_names_that_cannot_be_are_said_before_anything_is_saved(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "6")
+        await settle(pilot, lambda: isinstance(app.screen, FilesScreen))
+        await press(pilot, "s")
+        for name in ("", "../x", "last", "a" * 65, "[/x]"):
+            app.focused.value = name
+            await press(pilot, "enter")
+            await settle(pilot, lambda: "a name has letters" in screen_text(app) or "means another thing" in screen_text(app))
+        await press(pilot, "escape")
+        assert not app.paths.saved.exists()
+
+
+async def test_a_run_that_is_over_goes_on_only_with_more_epochs(make_app, make_run) -> None:
+    make_run()
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "5")
+        await settle(pilot, lambda: app.current_mode == "runs" and app.runs_screen.canvas.rows)
+        await press(pilot, "c")
+        app.focused.value = "1"
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "a number above the 1" in screen_text(app))
+        app.focused.value = "4"
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "has no checkpoints" in notice(app))
+        assert len(rundir.all_runs(app.paths)) == 1
+
+
+TEXT = st.sampled_from([*HOSTILE, "", "0.weight", "a" * 300])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=6), st.integers(20, 200), st.integers(6, 60), st.booleans())
+def test_trees_and_plans_fill_their_panels_exactly(names, cells, rows, ascii_only) -> None:
+    glyphs = Glyphs(ascii=ascii_only)
+    places = [
+        contents.Place((one, other), other, one, i % 2 == 0, (None, True, False)[i % 3])
+        for i, (one, other) in enumerate(names)
+    ]
+    refused = tuple(one for one, _ in names)
+    for view in (
+        contents.ContentsView("f", "npz", 3, "x", places, refused=refused),
+        contents.ContentsView(str(refused), problem=str(refused) or "no"),
+        contents.ContentsView("f"),
+    ):
+        exact(contents.draw(view, cells, rows, glyphs), cells, rows, glyphs)
+    made = tuple(
+        PlanRow(target=one, source=other, state=state, action=action, target_shape=(3, i), source_shape=(i,), difference=diff)
+        for i, (one, other) in enumerate(names)
+        for state, action, diff in (("same name", "load", 0.5), ("left over", "skip", None), ("other shape", "slice", 0.0))
+    )
+    for planned in (None, Planned(of="x", rows=made)):
+        exact(plan.draw(plan.PlanView(planned, 1, 0, str(refused)), cells, rows, glyphs), cells, rows, glyphs)
