@@ -63,7 +63,7 @@ async def test_a_file_that_wants_to_run_code_is_a_tree_that_says_so(make_app, tm
     app = make_app()
     async with app.run_test(size=size) as pilot:
         await open_file(pilot, tmp_path / "evil.pt")
-        for words in ("wants to call posix.system", "not called: posix.system('touch", "1 tensor, 6 numbers", "[/x]␛[31m"):
+        for words in ("wants to call posix.system", "not called: posix.system", "1 tensor, 6 numbers", "[/x]␛[31m"):
             await settle(pilot, lambda words=words: words in screen_text(app))
         await press(pilot, "v")
         await settle(pilot, lambda: "every member is as its checksum says" in screen_text(app))

@@ -128,6 +128,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from mlptui.cli import output
+    from mlptui.core import text
     from mlptui.store.formats import opening
 
     file = options.file.expanduser()
@@ -135,5 +136,5 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         output.as_json({"file": str(file), "found": said})
     else:
-        output.data(f"{file.name}: {said}")
+        output.data(f"{text.safe(file.name, 200)}: {said}")
     return 0

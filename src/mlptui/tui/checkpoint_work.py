@@ -13,6 +13,7 @@ from mlptui.core.text import counted, loss, safe, score
 from mlptui.launch import begin
 from mlptui.store import atomic
 from mlptui.tui.messages import EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
+from mlptui.tui.render.cells import end_of
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.network import Choice, ChoiceScreen
 from mlptui.tui.screens.plan import PlanScreen
@@ -63,7 +64,10 @@ class CheckpointWork:
         if not files:
             act()
             return
-        told = "\n".join(f"{safe(file, 56)}\nsha256 {_sum(file)[:48]}" for file in map(references.absolute, files))
+        told = "\n".join(
+            f"{end_of(safe(file, 1000), 58)}\nsha256 {_sum(file)[:32]}\n       {_sum(file)[32:]}"
+            for file in map(references.absolute, files)
+        )
         question = Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it")
         self._app.push_screen(question, lambda yes: act() if yes else None)
 

@@ -33,13 +33,18 @@ DTYPES = {  # by their names in the file
 
 
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
+FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
 
 
 class TensorFile(nn.Module):
-    """What a file holds below a dot in its names. It has no forward. `about` is what the file says of itself, at its root."""
+    """What a file holds below a dot in its names. It has no forward.
+
+    At its root `about` is what the file says of itself, and `order` has all names in the file's own order.
+    """
 
     about: Mapping[str, str] = MappingProxyType({})
+    order: tuple[str, ...] = ()
 
 
 def is_there(paths: Paths, where: str) -> bool:
@@ -172,6 +177,9 @@ def _folder(
 ) -> TensorFile:
     root = TensorFile()
     root.about = about
+    names = list(names)
+    called: dict[str, str] = {}
+    room = [FOLDERS]
     made: dict[str, nn.Parameter] = {}
     for name in sorted(names, key=_natural):
         kept = aliases.get(name, name)
@@ -179,21 +187,27 @@ def _folder(
             made[kept] = nn.Parameter(tensor(kept), requires_grad=False)
             contents.loaded(made[kept])
         parts = name.split(".")
-        if not (all(parts) and len(parts) <= MAX_DEPTH and _put(root, parts, made[kept])) and not _put(
-            root, [name.replace(".", "·") or "·"], made[kept]
-        ):
-            raise ParameterError(f"{safe(name, 100)} is no name that a tensor of a network can have")
+        flat = [name.replace(".", "·") or "·"]
+        usual = all(parts) and len(parts) <= MAX_DEPTH and _put(root, parts, made[kept], room)
+        while not usual and not _put(root, flat, made[kept], room):
+            flat = [f"{flat[0]}~"]
+        called[name] = name if usual else flat[0]
+    root.order = tuple(called[name] for name in names)
     return root
 
 
-def _put(root: TensorFile, parts: list[str], tensor: nn.Parameter) -> bool:
-    """Whether there was room for that name."""
+def _put(root: TensorFile, parts: list[str], tensor: nn.Parameter, room: list[int]) -> bool:
+    """Whether there was place for that name; `room` counts the folders that may still be made."""
     *inside, last = parts
     module: nn.Module = root
     for part in inside:
-        if part in module._parameters:
-            return False
-        module = module._modules.setdefault(part, TensorFile()) or module
+        below = module._modules.get(part)
+        if below is None:
+            if part in module._parameters or not room[0]:
+                return False
+            room[0] -= 1
+            below = module._modules[part] = TensorFile()
+        module = below
     if last in module._modules or last in module._parameters:
         return False
     module._parameters[last] = tensor

@@ -55,7 +55,8 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     if path.is_file():
         opening.verify(path)
     folder, of = files.opened(paths, request.source)
-    sources = {name: tensor.detach() for name, tensor in folder.named_parameters(remove_duplicate=False)}
+    given = {name: tensor.detach() for name, tensor in folder.named_parameters(remove_duplicate=False)}
+    sources = {name: given[name] for name in folder.order}
     known = tensors.tensors(model)
     targets = {
         name: named
@@ -64,12 +65,17 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     }
     if lazy := next((name for name, named in targets.items() if named.lazy), ""):
         raise ParameterError(f"{safe(lazy, 100)} has no size yet; give the network an input first (! in area 2)")
-    aliases = {name for name, named in known.items() if named.alias_of}
-    shapes = {name: tuple(t.shape) for name, t in sources.items() if name not in aliases}
+    mapped, same = {}, set()
+    for name, first in ((name, named.alias_of) for name, named in known.items() if named.alias_of and name in sources):
+        if first not in sources:  # the file has what is one tensor here under its other name
+            mapped.setdefault(first, name)
+        elif tensors.same_bytes(sources[first], sources[name]):
+            same.add(name)
+    shapes = {name: tuple(t.shape) for name, t in sources.items() if name not in same}
     matches = plan.match(
         {name: tuple(named.tensor.shape) for name, named in targets.items()},
         shapes,
-        dict(request.mapped),
+        mapped | dict(request.mapped),
         frozenset(request.skipped),
         frozenset(request.sliced),
     )

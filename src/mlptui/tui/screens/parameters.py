@@ -105,6 +105,8 @@ class ParamsScreen(BenchScreen):
 
     def shows(self, sheet: Sheet, run: bool) -> None:
         if self.state.source:
+            if self.state.listed is None and not self._reading and self.query(TensorCanvas):
+                self.read()  # it gave way to the network
             return
         self._stale = True
         if self.query(TensorCanvas) and self._seen:
