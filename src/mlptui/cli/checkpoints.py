@@ -48,6 +48,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     copy = action("copy", "copy a checkpoint out, verified", _copy)
     copy.add_argument("checkpoint", help=which)
     copy.add_argument("folder", type=Path, help="where its folder goes")
+    prune = action("prune", "what retention leaves of a run, and what it frees", _prune)
+    prune.add_argument("run")
+    prune.add_argument("--keep", type=int, default=0, help="the newest so many (as the run's recipe says)")
+    prune.add_argument("--dry-run", action="store_true", help="only say it")
+    prune.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
     evaluate = action("evaluate", "loss and score on a part of its data set, or of another one", _evaluate)
     evaluate.add_argument("checkpoint", help=which)
     evaluate.add_argument("--part", choices=("test", "validation", "train"), default="test")
@@ -237,6 +242,40 @@ def _copy(options: argparse.Namespace) -> int:
         output.as_json({"id": entry.id, "copied": str(place)})
     else:
         output.narrate(f"{entry.id} is copied to {place}")
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core import text
+    from mlptui.core.errors import UsageError
+    from mlptui.store import checkpoints, collection, paths
+
+    places = paths.find()
+    run = collection.owner(places, options.run)
+    if collection.is_saved(run):
+        raise UsageError("what was saved by hand is never removed by itself; 'mlptui checkpoints remove' does")
+    keep = options.keep or run.recipe().checkpoints.keep
+    entries = [entry for entry in collection.of_run(run) if entry.checkpoint]
+    why = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
+    spare = [entry for entry in entries if entry.folder.name not in why]
+    frees = sum(entry.size for entry in spare)
+    if options.json:
+        output.as_json({"run": run.id, "keeps": why, "removes": [entry.folder.name for entry in spare], "frees": frees})
+    else:
+        output.table(
+            ("checkpoint", "size", ""),
+            [(entry.folder.name, text.size(entry.size), why.get(entry.folder.name, "goes")) for entry in entries],
+            right=(1,),
+        )
+    if options.dry_run or not spare:
+        output.narrate(f"{text.counted(len(spare), 'checkpoint')} would go, {text.size(frees)}")
+        return 0
+    if not output.agreed(f"remove {text.counted(len(spare), 'checkpoint')}, {text.size(frees)}, for good?", options.yes):
+        return 1
+    for entry in spare:
+        collection.discard(places, collection.remove(places, entry))
+    output.narrate(f"{text.counted(len(spare), 'checkpoint')} removed, {text.size(frees)}")
     return 0
 
 

@@ -11,6 +11,7 @@ examples:
   mlptui model show --model "nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 2))" --input 20
   mlptui model show --model ~/nets.py:MLP --data fashion-mnist
   mlptui model check --model torchvision:resnet18 --input 3,64,64
+  mlptui model clone --model fixed-hidden               is all of it in its state_dict? exit code 1 where outputs differ
   mlptui model code --model lenet --epochs 5 --out train.py    a plain PyTorch script, and the data beside it
 
 a network is a name from the list, an architecture, a class or function in your own Python file, or one of torchvision's
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--torchvision", action="store_true", help="torchvision's models too (loads torchvision)"
     )
     for name, help_, act in (
+        ("clone", "build a network twice, load the state_dict of one into the other, compare the outputs", _clone),
         ("show", "the tree of a network: shapes, parameters, costs", _show),
         ("check", "run one batch on a copy and say what is wrong with a network", _check),
     ):
@@ -38,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
         if name == "show":
             made.add_argument("--depth", type=int, default=0, metavar="N", help="only so many levels (all)")
-        else:
+        elif name == "check":
             made.add_argument("--outputs", type=int, default=0, metavar="N", help="numbers a sample that are wanted")
     code = action("code", "a plain PyTorch script with the network, the data and the training loop", _code)
     code.add_argument("--model", default=None, metavar="NETWORK", help="which network")
@@ -208,6 +210,20 @@ def _safe(text: str) -> str:
     from mlptui.core.text import safe
 
     return safe(text, 2000)
+
+
+def _clone(options: argparse.Namespace) -> int:
+    from mlptui.cli import output
+    from mlptui.core.parameters.messages import Clone
+
+    bench, _, wanted = _opened(options)
+    cloned = _answer(bench, Clone(input=wanted))
+    if options.json:
+        output.as_json(cloned.model_dump())
+    else:
+        for line in cloned.words:
+            output.data(line)
+    return 0 if cloned.equal == cloned.count else 1
 
 
 def _code(options: argparse.Namespace) -> int:

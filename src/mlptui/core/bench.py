@@ -147,6 +147,7 @@ Request = (
     | parameters.Export
     | parameters.Plan
     | parameters.Load
+    | parameters.Clone
 )
 
 # answers
@@ -386,6 +387,7 @@ Answer = (
     | parameters.Previewed
     | parameters.Exported
     | parameters.Planned
+    | parameters.Cloned
 )
 
 # Long answers come in parts, so that whoever reads them can do something else in between: lines with some of the items of a

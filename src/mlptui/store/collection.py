@@ -116,6 +116,13 @@ def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str
     return next(one for one in of_run(run) if one.folder == made.folder)
 
 
+def spare(run: Run, keep: int) -> list[Entry]:
+    """Whole checkpoints that a run's retention would remove."""
+    entries = [entry for entry in of_run(run) if entry.checkpoint]
+    staying = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
+    return [entry for entry in entries if entry.folder.name not in staying]
+
+
 def checked_name(name: str) -> str:
     """The name as a folder may have it. Raises CheckpointError."""
     called = name.strip()

@@ -174,6 +174,11 @@ PARAMS = [
     Key("params.tie", "t", "ask('tie')", "Tie", "make the marked parameters one; the first marked keeps its values"),
     Key("params.untie", "T", "ask('untie')", "Untie", "values of its own again"),
     Key("params.open", "o", "ask('open')", "Open", "look at a run's newest checkpoint, a checkpoint or file of tensors"),
+    Key(
+        "params.earlier", "less_than_sign", "ask('earlier')", "Earlier", "of a run: its checkpoint before this one", shown="<"
+    ),
+    Key("params.later", "greater_than_sign", "ask('later')", "Later", "of a run: its next checkpoint", shown=">"),
+    Key("params.clone", "c", "ask('clone')", "Clone", "build it anew, load its state_dict, compare the outputs"),
     Key("params.write", "w", "ask('write')", "Write", "all tensors to a .safetensors file, as a run would begin with them"),
     Key("params.filter", "slash", "ask('filter')", "Filter", "only *.weight, /regex/, frozen, buffer, std > 0.1"),
     Key("params.sort", "s", "ask('sort')", "Sort", "by another column; again the same: the other way round"),
@@ -197,6 +202,8 @@ NUMBERS = [
     Key("numbers.deeper", "right_square_bracket", "deeper(1)", "Slice", "the next of the dimension before; [ the one before",
         shown="[ ]"),
     Key("numbers.shallower", "left_square_bracket", "deeper(-1)", "Slice before", "the one before", shown="["),
+    Key("numbers.earlier", "less_than_sign", "ask('earlier')", "Earlier", "of a run: its checkpoint before", shown="<"),
+    Key("numbers.later", "greater_than_sign", "ask('later')", "Later", "of a run: its next checkpoint", shown=">"),
     Key("numbers.back", "escape,tab", "ask('back')", "Back", "back to the list", footer=True, shown="esc"),
     *MOVES,
 ]  # fmt: skip
@@ -240,6 +247,16 @@ FILES = [
     Key("files.verify", "v", "verify", "Verify", "read every byte of it and compare", footer=True),
     Key("files.test", "t", "test", "Test", "judge it on the test set, or on other data", footer=True),
     Key("files.save", "s", "save", "Save", "what is on the bench, by a name, with a note"),
+    Key("files.mark", "space", "mark", "Mark", "mark for =, or no longer"),
+    Key(
+        "files.compare",
+        "equals_sign",
+        "compare",
+        "Compare",
+        "what changed from the marked one, or the one before, in area 3",
+        shown="=",
+    ),
+    Key("files.retention", "R", "retention", "Retention", "what its run's retention would free now; asks before it does"),
     Key("files.rename", "r", "rename", "Rename", "what was saved by hand"),
     Key("files.plan", "L", "plan", "Plan", "into the network that is on the bench, through a plan"),
     Key("files.pin", "p", "pin", "Pin", "keep it whatever its run's retention says, or no longer"),

@@ -125,6 +125,13 @@ class Plan(Value):
     sliced: tuple[str, ...] = ()
 
 
+class Clone(Value):
+    """Build the network anew, load its state_dict, and compare the outputs for one batch of this input."""
+
+    kind: Literal["clone"] = "clone"
+    input: Input
+
+
 class Load(Value):
     """Do what a plan says."""
 
@@ -329,3 +336,33 @@ class Planned(Value):
 
     def count(self, state: str) -> int:
         return sum(1 for row in self.rows if row.state == state)
+
+
+class Cloned(Value):
+    """Of `count` outputs in evaluation mode `equal` are equal bit for bit, and while training `training_equal`.
+
+    `reasons` say why some are not; `first` and `second` are the first numbers of the network and of its clone.
+    """
+
+    kind: Literal["cloned"] = "cloned"
+    count: int
+    equal: int
+    largest: float
+    training_equal: int
+    training_count: int
+    reasons: tuple[str, ...] = ()
+    first: tuple[float, ...] = ()
+    second: tuple[float, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The comparison in sentences."""
+        whole = self.equal == self.count
+        told = [f"evaluation mode: {self.equal:,} of {self.count:,} outputs equal" + (", bit for bit" if whole else "")]
+        if not whole:
+            told.append(f"largest difference {self.largest:.4g}")
+        whole = self.training_equal == self.training_count
+        told.append(
+            f"training mode: {self.training_equal:,} of {self.training_count:,} equal" + (", bit for bit" if whole else "")
+        )
+        return (*told, *self.reasons)

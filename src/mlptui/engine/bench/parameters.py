@@ -29,7 +29,7 @@ from mlptui.core.text import counted, safe
 from mlptui.engine import weights
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import same_randomness
-from mlptui.engine.parameters import contents, evaluate, files, initialise, passes, plans, shown, tensors, views
+from mlptui.engine.parameters import clone, contents, evaluate, files, initialise, passes, plans, shown, tensors, views
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.statistics import histogram, measure
 from mlptui.engine.parameters.tensors import Named
@@ -70,6 +70,7 @@ class Parameters:
             messages.Export: self.export,
             messages.Plan: self.plan,
             messages.Load: self.load,
+            messages.Clone: self.clone,
         }
 
     @property
@@ -390,6 +391,11 @@ class Parameters:
 
     def plan(self, request: messages.Plan) -> messages.Planned:
         return plans.told(plans.draw(self.workbench.paths, self.model, request))
+
+    def clone(self, request: messages.Clone) -> messages.Cloned:
+        state = self.workbench.now
+        batch = passes.batch_of(state.model, request.input, 2, self.workbench.paths)
+        return clone.clone(state.model, state.text, self.workbench.seed, batch.inputs)
 
     def load(self, request: messages.Load) -> Sheet:
         drawn = plans.draw(self.workbench.paths, self.model, request.plan)

@@ -33,6 +33,7 @@ DTYPES = {  # by their names in the file
 
 
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
+BETWEEN = ".."
 FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
 
@@ -57,6 +58,7 @@ def is_there(paths: Paths, where: str) -> bool:
             or opening.is_there(path)
             or _is_run(paths, where)
             or (bool(OF_A_RUN.fullmatch(where)) and not path.exists())
+            or sides(paths, where) is not None
         )
     except (OSError, RuntimeError):  # the latter for ~nobody
         return False
@@ -71,6 +73,8 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
 
     Raises ParameterError, CheckpointError, RunError.
     """
+    if both := sides(paths, where):
+        return _changes(*(opened(paths, one) for one in both))
     path = Path(where).expanduser()
     if (path / MANIFEST).is_file():
         checkpoint = checkpoints.load(path)
@@ -91,8 +95,37 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
     raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or file of tensors")
 
 
+def sides(paths: Paths, where: str) -> tuple[str, str] | None:
+    """The two sources of `last/10..last/best`, what changed from the one to the other; None for anything else."""
+    for at in (i for i in range(1, len(where) - 2) if where.startswith(BETWEEN, i)):
+        one, other = where[:at], where[at + len(BETWEEN) :]
+        if BETWEEN not in other and is_there(paths, one) and is_there(paths, other):
+            return one, other
+    return None
+
+
+def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> tuple[TensorFile, str]:
+    """What was added to each tensor that both have in one shape. Raises ParameterError."""
+    one, other = (dict(folder.named_parameters(remove_duplicate=False)) for folder, _ in (before, after))
+    names = [name for name in one if name in other and one[name].shape == other[name].shape]
+    if not names:
+        raise ParameterError(f"{before[1]} and {after[1]} have no tensor of one name and shape")
+    if sum(one[name].numel() * 8 for name in names) > COPIED:
+        raise ParameterError("these are too large to be compared so; 'mlptui params diff' compares them")
+
+    def change(name: str) -> torch.Tensor:
+        kind = torch.promote_types(one[name].dtype, torch.float32)
+        return other[name].detach().to(kind) - one[name].detach().to(kind)
+
+    run, _, step = before[1].rpartition(", ")
+    told = after[1].removeprefix(f"{run}, ") if run else after[1]
+    return _folder(names, change, {}, {}), f"what changed from {step} to {told}" + (f" of {run}" if told != after[1] else "")
+
+
 def version(paths: Paths, where: str) -> tuple[object, ...]:
     """Is the same as long as the same would be opened. Raises RunError."""
+    if both := sides(paths, where):
+        return tuple(part for one in both for part in version(paths, one))
     path = Path(where).expanduser()
     if where == "last" or _is_run(paths, where):
         newest = checkpoints.newest(collection.owner(paths, where).checkpoints)

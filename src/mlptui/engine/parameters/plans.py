@@ -65,7 +65,8 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     }
     if lazy := next((name for name, named in targets.items() if named.lazy), ""):
         raise ParameterError(f"{safe(lazy, 100)} has no size yet; give the network an input first (! in area 2)")
-    mapped, same = {}, set()
+    mapped: dict[str, str] = {}
+    same = set()
     for name, first in ((name, named.alias_of) for name, named in known.items() if named.alias_of and name in sources):
         if first not in sources:  # the file has what is one tensor here under its other name
             mapped.setdefault(first, name)

@@ -70,6 +70,7 @@ class FileList:
     total: int = 0
     loaded: bool = True
     verifying: int = 0
+    marked: str = ""
 
 
 def list_rows(rows: int) -> int:
@@ -120,7 +121,10 @@ def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = 
     if not view.rows:
         body += _empty(view)
     for i, row in enumerate(view.rows[view.first : view.first + visible], view.first):
-        written = columns(cells_of(row, view.now, glyphs), wide, RIGHT, " ")
+        cells_ = cells_of(row, view.now, glyphs)
+        if view.marked and row.folder == view.marked:
+            cells_[1] = f"* {cells_[1]}"
+        written = columns(cells_, wide, RIGHT, " ")
         if i == view.cursor:
             body.append([(written, CURSOR)])
         else:

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from mlptui.core.errors import CheckpointError, MlptuiError, StorageError
+from mlptui.core.text import counted, size
 from mlptui.store import collection
 from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
@@ -142,6 +143,7 @@ class FilesCanvas(CursorCanvas):
         self.rows: list[CheckpointRow] = []
         self.loaded = False
         self.filter = ""
+        self.marked = ""
         self.verified: dict[tuple[str, float], str] = {}  # by id and when it was made: "whole", or why it is not
         self._to_verify: deque[CheckpointRow] = deque()
         self._outcomes: list[bool] = []  # of those verified in a row, whether each was whole
@@ -156,7 +158,7 @@ class FilesCanvas(CursorCanvas):
     def draw(self, width: int, height: int) -> list[Line]:
         waiting = len(self._to_verify) + self._verifies
         view = files.FileList(
-            self.rows, self.cursor, self.first, time.time(), self.filter, len(self.all), self.loaded, waiting
+            self.rows, self.cursor, self.first, time.time(), self.filter, len(self.all), self.loaded, waiting, self.marked
         )
         return files.draw(view, width, height, self.glyphs, self.has_focus)
 
@@ -204,6 +206,60 @@ class FilesCanvas(CursorCanvas):
     def action_test(self) -> None:
         if (row := self._here()) and self._usable(row):
             self.post_message(EvaluateAsked(row.folder, row.architecture, f"{row.run}, step {row.step:,}"))
+
+    def action_mark(self) -> None:
+        if row := self._here():
+            self.marked = "" if self.marked == row.folder else row.folder
+            self.redraw()
+
+    def action_compare(self) -> None:
+        """What changed from the marked checkpoint to this one; without a mark from the one before it in its run."""
+        if not (row := self._here()):
+            return
+        before = self.marked
+        if not before or before == row.folder:
+            earlier = [one for one in self.all if one.run == row.run and one.step < row.step]
+            if not earlier:
+                self.post_message(Noticed("mark another checkpoint with space, then = here compares the two"))
+                return
+            before = max(earlier, key=lambda one: one.step).folder
+        self.post_message(LookedInto(f"{before}..{row.folder}"))
+
+    def action_retention(self) -> None:
+        if not (row := self._here()):
+            return
+        run = self._entry(row).run
+
+        def read() -> tuple[list[Entry], int]:
+            keep = run.recipe().checkpoints.keep
+            return collection.spare(run, keep), keep
+
+        def told(found: tuple[list[Entry], int]) -> None:
+            spare, keep = found
+            if not spare:
+                self.post_message(Noticed(f"retention (the newest {keep}, best, first, pinned) leaves all of {row.run}"))
+                return
+            steps = ", ".join(f"{entry.step:,}" for entry in spare[:8]) + (" ..." if len(spare) > 8 else "")
+            frees = size(sum(entry.size for entry in spare))
+            text = f"steps {steps}: {frees}.\nThe newest {keep}, the best, the first and pinned ones stay."
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    work(self, lambda: [collection.remove(self._paths, entry) for entry in spare], removed)
+
+            self.app.push_screen(
+                Question(f"remove {counted(len(spare), 'checkpoint')} of {row.run}?", text, "remove", "keep"), answered
+            )
+
+        def removed(places: list[Path]) -> None:
+            host(self).desk.removed_checkpoints.extend(places)
+            self.post_message(Noticed(f"{counted(len(places), 'checkpoint')} removed; u brings them back one by one"))
+            self._reload()
+
+        if row.saved:
+            self.post_message(Noticed("what was saved by hand is never removed by itself; d removes it"))
+            return
+        work(self, read, told)
 
     def action_save(self) -> None:
         def given(values: dict[str, str] | None) -> None:

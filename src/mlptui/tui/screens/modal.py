@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 
 from mlptui.tui.keys import APP, Key
 from mlptui.tui.render import pages
-from mlptui.tui.render.cells import Line
+from mlptui.tui.render.cells import Line, wrapped
 from mlptui.tui.widgets.canvas import Canvas
 
 
@@ -85,3 +85,20 @@ class Question(ModalScreen[bool]):
             self.dismiss(True)
         elif event.key in ("n", "escape", "q"):
             self.dismiss(False)
+
+
+class Told(ModalScreen[None]):
+    """Some lines to be read; escape or enter closes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,space", "dismiss", "Close", show=False)]
+    CSS = "Told { align: center middle; background: transparent; } Told _Box { width: 76; max-width: 100%; }"
+
+    def __init__(self, title: str, lines: list[str]) -> None:
+        super().__init__()
+        self._heading, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        text = "\n".join(part for line in self._lines for part in ([line] if line.startswith(" ") else wrapped(line, 72)))
+        box = _Box(lambda width, height, glyphs: pages.question(self._heading, text, [("esc", "close")], width, glyphs))
+        box.styles.height = len(pages.question(self._heading, text, [("esc", "close")], 76, box.glyphs))
+        yield box

@@ -13,6 +13,8 @@ from mlptui.core.bench import Answer, Refused, Sheet
 from mlptui.core.errors import UsageError
 from mlptui.core.parameters import changes, filters
 from mlptui.core.parameters.messages import (
+    Clone,
+    Cloned,
     Console,
     Export,
     Exported,
@@ -27,7 +29,9 @@ from mlptui.core.parameters.messages import (
     Train,
     Viewed,
 )
+from mlptui.core.text import number
 from mlptui.core.wire import Input
+from mlptui.store import checkpoints, collection
 from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
@@ -37,13 +41,24 @@ from mlptui.tui.render.parameters import SORTS
 from mlptui.tui.screens.area import AreaScreen, BenchScreen
 from mlptui.tui.screens.console import ConsoleScreen
 from mlptui.tui.screens.drawing import DrawScreen
+from mlptui.tui.screens.modal import Told
 from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 
 NOISE = 0.01
 LOOK = "look at a tensor"  # the group of requests of which the newest goes before
-READING = ("params.into", "params.view", "params.console", "params.open", "params.filter", "params.sort", "params.back")
+READING = (
+    "params.into",
+    "params.view",
+    "params.console",
+    "params.open",
+    "params.filter",
+    "params.sort",
+    "params.back",
+    "params.earlier",
+    "params.later",
+)
 AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
 
 
@@ -246,6 +261,54 @@ class ParamsScreen(BenchScreen):
     def on_asked(self, message: Asked) -> None:
         message.stop()
         getattr(self, f"do_{message.action}")()
+
+    def do_earlier(self) -> None:
+        self._scrub(-1)
+
+    def do_later(self) -> None:
+        self._scrub(1)
+
+    def _scrub(self, by: int) -> None:
+        """Another checkpoint of the run that is looked at; the tensor under the cursor and the view stay."""
+        source, paths = self.state.source, host(self).paths
+
+        def look() -> str:
+            path = Path(source).expanduser()
+            entry = None if path.is_dir() else collection.find(paths, source)
+            folder = entry.folder if entry else path
+            steps = checkpoints.folders(folder.parent)
+            at = steps.index(folder) + by
+            return str(steps[at]) if 0 <= at < len(steps) else ""
+
+        def found(folder: str | None, error: Exception | None) -> None:
+            if source != self.state.source:
+                return
+            if error or folder is None:
+                self.say("< and > go through the checkpoints of a run; o opens one, or enter in area 6")
+            elif not folder:
+                self.say("this is the last checkpoint of the run" if by > 0 else "this is the first checkpoint of the run")
+            else:
+                tensor = self.state.path
+                self.state.source = folder
+                self.state.path = tensor
+                self.read()
+
+        host(self).background["files"].submit(look, found)
+
+    def do_clone(self) -> None:
+        if not self._may_change():
+            return
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Cloned):
+                pairs = zip(answer.first, answer.second, strict=True)
+                numbers = [f"{number(a):>10} {number(b):>10}  {'=' if a == b else 'not equal'}" for a, b in pairs]
+                lines = [*answer.words, "", "   network      clone", *numbers]
+                self.app.push_screen(Told("cloned: built anew, its state_dict loaded", lines))
+            elif isinstance(answer, Refused):
+                self._tell_refusal(answer)
+
+        self.ask(Clone(input=self.entered()), done)
 
     def do_into(self) -> None:
         self.numbers.focus()

@@ -1,0 +1,94 @@
+"""d2l's lesson on files: build the network anew, load the state_dict, send the same input through both, compare.
+
+Source: Zhang et al., Dive into Deep Learning, section 6.6 (File I/O): `Y_clone == Y`.
+"""
+
+import torch
+from torch import nn
+
+from mlptui.core.architecture.parse import parse
+from mlptui.core.parameters.messages import Cloned
+from mlptui.core.text import safe
+from mlptui.engine.build import build
+from mlptui.engine.foreign import one_line
+from mlptui.engine.inspect.copies import copied, same_randomness
+from mlptui.engine.inspect.places import spots
+from mlptui.engine.parameters.errors import ParameterError
+from mlptui.engine.parameters.tensors import Named, same_bytes, tensors
+from mlptui.engine.seeding import mix, seed_weights
+
+NAMED = 6  # reasons that are told
+
+
+def clone(model: nn.Module, text: str, seed: int, batch: torch.Tensor) -> Cloned:
+    """Outputs of the network and of its clone, in evaluation mode and as they train. The network is left as it is.
+
+    Raises ParameterError where the clone cannot be made or run.
+    """
+    with same_randomness():
+        twin = copied(model)
+        try:
+            seed_weights(mix(seed, 1))  # as another process would draw it
+            other = build(parse(text))
+            with torch.no_grad():
+                other.eval()(batch)  # gives lazy layers their sizes
+            other.load_state_dict(twin.state_dict())
+        except Exception as error:
+            raise ParameterError(f"the clone does not take the state_dict: {one_line(error)}") from None
+        unsaved = _unsaved(twin, other)
+        try:
+            calm = _outputs(twin.eval(), batch, seed), _outputs(other.eval(), batch, seed)
+            busy = _outputs(twin.train(), batch, seed + 1), _outputs(other.train(), batch, seed + 2)
+        except Exception as error:
+            raise ParameterError(f"the input does not pass: {one_line(error)}") from None
+    equal, largest = _compared(*calm)
+    while_training, _ = _compared(*busy)
+    reasons = [f"{safe(name, 100)} is a {kind}: no state_dict has it, so it was not saved" for name, kind in unsaved]
+    if equal == calm[0].numel() and while_training < busy[0].numel():
+        reasons += _drawing(twin)
+    return Cloned(
+        count=calm[0].numel(),
+        equal=equal,
+        largest=largest,
+        training_equal=while_training,
+        training_count=busy[0].numel(),
+        reasons=tuple(reasons[:NAMED]),
+        first=tuple(float(x) for x in calm[0].reshape(-1)[:4]),
+        second=tuple(float(x) for x in calm[1].reshape(-1)[:4]),
+    )
+
+
+def _outputs(model: nn.Module, batch: torch.Tensor, seed: int) -> torch.Tensor:
+    torch.manual_seed(mix(seed))
+    with torch.no_grad():
+        found: torch.Tensor = model(batch)
+    return found
+
+
+def _compared(one: torch.Tensor, other: torch.Tensor) -> tuple[int, float]:
+    """How many numbers are equal (nan equals nan), and the largest difference."""
+    same = (one == other) | (one.isnan() & other.isnan())
+    apart = torch.where(same, torch.zeros_like(one), (one - other).abs())
+    return int(same.sum()), float(apart.max()) if one.numel() else 0.0
+
+
+def _unsaved(one: nn.Module, other: nn.Module) -> list[tuple[str, str]]:
+    """What differs after loading, because no state_dict has it."""
+    mine, theirs = tensors(one), tensors(other)
+
+    def differs(path: str, named: Named) -> bool:
+        there = theirs.get(path)
+        return there is None or named.tensor.shape != there.tensor.shape or not same_bytes(named.tensor, there.tensor)
+
+    kinds = ("plain tensor", "buffer, not saved")
+    return [
+        (path, named.kind) for path, named in mine.items() if named.kind in kinds and not named.lazy and differs(path, named)
+    ]
+
+
+def _drawing(model: nn.Module) -> list[str]:
+    """Layers that draw random numbers while they train."""
+    dropping = [s for s in spots(model) if "Dropout" in type(s.module).__name__ and getattr(s.module, "p", None)]
+    if not dropping:
+        return ["it draws random numbers while it trains"]
+    return [f"{type(s.module).__name__} at {'.'.join(s.place) or 'the network'} is active while it trains" for s in dropping]
