@@ -1,12 +1,22 @@
-"""`mlptui checkpoints`: listed, verified, pinned, annotated, copied out and removed; one trained run for all of it."""
+"""`mlptui checkpoints`: listed, verified, pinned, annotated, copied out, removed, saved, renamed and judged."""
 
 import sys
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
-from process.trainers import Zygote, make_run, recipe
+import torch
+from process.trainers import Zygote, events, make_run, recipe
+from safetensors.torch import load_file
+from torch.nn import functional as F
 
+from mlptui.core.bench import Evaluate, Judgement, Open, Save, Saved
+from mlptui.core.events import Kind
+from mlptui.core.parameters.messages import Load, Plan
+from mlptui.datasets import library
+from mlptui.engine.bench.workbench import Workbench
+from mlptui.store import checkpoints, paths
 from mlptui.store.rundir import Run
 
 
@@ -83,3 +93,159 @@ def test_removing_asks_and_a_pin_protects(mlptui, run: Run, monkeypatch: pytest.
     mlptui("checkpoints", "pin", "last/last")
     said = mlptui("checkpoints", "remove", "last/last", "--yes")
     assert said.code == 1 and "is pinned; unpin it first" in said.err
+
+
+# saved by hand
+
+
+def one_sentence(said, code: int = 1) -> str:
+    assert (said.code, said.out) == (code, "") and said.err.count("\n") == 1, said
+    assert said.err[:-1].isprintable() and "internal error" not in said.err
+    return str(said.err)
+
+
+def test_a_network_is_saved_under_a_name_version_by_version(mlptui, tmp_path: Path) -> None:
+    text = "nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))"
+    first = mlptui("checkpoints", "save", "my-net", text, "--note", " as drawn \x1b[2J", "--seed", "3", "--json").json
+    assert first["id"] == "my-net/step-0000000001" and (Path(first["folder"]) / "model.safetensors").is_file()
+    assert mlptui("params", "init", text, "--rule", "*.weight: ones", "--out", str(tmp_path / "w.safetensors")).code == 0
+    said = mlptui("checkpoints", "save", "my-net", text, "--weights", str(tmp_path / "w.safetensors"))
+    assert said.code == 0 and "saved as my-net/step-0000000002" in said.err
+    rows = mlptui("checkpoints", "list", "my-net", "--json").lines[0]
+    assert [(row["step"], row["note"], row["damaged"]) for row in rows] == [(2, "", ""), (1, "as drawn \x1b[2J", "")]
+    assert "\x1b" not in mlptui("checkpoints", "list").out and "my-net/step-0000000002" in mlptui("checkpoints", "list").out
+    assert mlptui("params", "diff", "my-net/1", text, "--seed", "3").code in (0, 1)
+    drawn = load_file(Path(first["folder"]) / "model.safetensors")
+    assert mlptui("export", text, str(tmp_path / "drawn.safetensors"), "--seed", "3").code == 0
+    assert all(torch.equal(t, drawn[n]) for n, t in load_file(tmp_path / "drawn.safetensors").items())
+    assert mlptui("params", "diff", "my-net", str(tmp_path / "w.safetensors")).code == 0, "the newest of the name"
+    assert mlptui("checkpoints", "verify").code == 0 and mlptui("checkpoints", "pin", "my-net/1").code == 0
+    assert "is pinned" in one_sentence(mlptui("checkpoints", "remove", "my-net/1", "--yes"))
+    assert mlptui("checkpoints", "remove", "my-net/2", "--yes").code == 0
+    assert [row["step"] for row in mlptui("checkpoints", "list", "my-net", "--json").json] == [1]
+
+
+def test_a_file_and_a_checkpoint_of_a_run_are_saved_bit_for_bit(mlptui, run: Run, tmp_path: Path) -> None:
+    assert mlptui("export", "last/best", str(tmp_path / "w.pt")).code == 0
+    for name, source in (("of-file", str(tmp_path / "w.pt")), ("of-run", "last/best"), ("again", "of-run")):
+        assert mlptui("checkpoints", "save", name, source).code == 0
+        assert mlptui("params", "diff", name, "last/best").code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "last", "best", "../x", "a/b", ".hidden", "-x", "x" * 65, "\x1b[2J", "日本", "a b", "a\n"]
+)
+def test_a_name_that_no_folder_should_have_is_refused(mlptui, name: str) -> None:
+    assert mlptui("checkpoints", "save", "good", "nn.Linear(2, 2)").code == 0
+    for words in (("save", f" {name}", "nn.Linear(2, 2)"), ("rename", "good", f" {name}")):
+        said = mlptui("checkpoints", *words)
+        if name == "a\n":  # what surrounds a name is no part of it
+            assert said.code == 0
+            continue
+        one_sentence(said, said.code)
+        assert said.code in (1, 2)
+    saved = {entry.name for entry in paths.find().saved.iterdir()}
+    assert saved == ({"a"} if name == "a\n" else {"good"}) or saved == {"good", "a"}
+
+
+def test_what_has_no_sizes_or_is_no_network_is_not_saved(mlptui, tmp_path: Path) -> None:
+    for network in ("nn.LazyLinear(3)", "no-such-net", str(tmp_path / "none.safetensors"), "nn.Linear(2"):
+        said = mlptui("checkpoints", "save", "x", network)
+        one_sentence(said, said.code)
+        assert said.code in (1, 2)
+    one_sentence(mlptui("checkpoints", "save", "x", "nn.Linear(2, 2)", "--weights", "nowhere"), 2)
+    assert mlptui("checkpoints", "list", "--json").json == []
+
+
+def test_a_saved_name_is_changed_and_a_runs_is_not(mlptui, run: Run) -> None:
+    for name in ("one", "two"):
+        assert mlptui("checkpoints", "save", name, "nn.Linear(2, 2)", "--note", name).code == 0
+    assert "is there already" in one_sentence(mlptui("checkpoints", "rename", "one", "two"))
+    assert "keeps its id" in one_sentence(mlptui("checkpoints", "rename", run.id, "mine"))
+    assert "a run is called" in one_sentence(mlptui("checkpoints", "save", run.id, "nn.Linear(2, 2)"), 2)
+    assert "is there already" in one_sentence(mlptui("checkpoints", "rename", "one", run.id))
+    one_sentence(mlptui("checkpoints", "rename", "nowhere", "x"))
+    assert mlptui("checkpoints", "rename", "one", "three", "--json").json == {"name": "three"}
+    assert mlptui("checkpoints", "show", "three", "--json").json["note"] == "one"
+    assert mlptui("checkpoints", "show", "one").code == 1 and mlptui("checkpoints", "verify").code == 0
+
+
+# judged
+
+
+def test_a_judgement_is_the_runs_own_to_the_last_digit(mlptui, run: Run) -> None:
+    (tested,) = events(run, Kind.TESTED)
+    found = mlptui("checkpoints", "evaluate", "last", "--json").json
+    assert (found["loss"], found["score"]) == (tested["test_loss"], tested["test_accuracy"])
+    assert (found["part"], found["same_data"], found["score_name"]) == ("test", True, "accuracy")
+    for epoch in events(run, Kind.EPOCH):
+        found = mlptui("checkpoints", "evaluate", f"last/{epoch.step}", "--part", "validation", "--json").json
+        assert (found["loss"], found["score"]) == (epoch["valid_loss"], epoch["valid_accuracy"])
+    train, valid = (mlptui("checkpoints", "evaluate", "last", "--part", p, "--json").json for p in ("train", "validation"))
+    assert train["samples"] + valid["samples"] == len(library.load(paths.find(), train["data"]).train)
+    said = mlptui("checkpoints", "evaluate", "last/best")
+    assert said.code == 0 and said.out.startswith("fashion-mnist-sample, test, ") and "accuracy" in said.out
+    assert mlptui("checkpoints", "evaluate", "last", "--part", "all").code == 2
+
+
+def test_another_set_is_judged_where_it_fits(mlptui, run: Run, tmp_path: Path) -> None:
+    """With the mean and the deviation that the network was trained with, not with the other set's own."""
+    chance = np.random.default_rng(1)
+    inputs, labels = chance.integers(0, 90, (200, 28, 28), np.uint8), np.arange(200) % 10
+    np.savez(tmp_path / "a.npz", x_train=inputs[:100], y_train=labels[:100], x_test=inputs[100:], y_test=labels[100:])
+    assert mlptui("data", "add", "other", str(tmp_path / "a.npz")).code == 0
+    found = mlptui("checkpoints", "evaluate", "last", "--data", "other", "--json").json
+    assert (found["samples"], found["same_data"], found["data"]) == (100, False, "other")
+    newest = checkpoints.newest_verified(run.checkpoints)[0]
+    assert newest
+    w, info = load_file(newest.folder / "model.safetensors"), newest.manifest["normalisation"]
+    x = (torch.from_numpy(inputs[100:]).float() / 255 - info["mean"][0]) / info["deviation"][0]
+    outputs = F.linear(F.linear(x.flatten(1), w["1.weight"], w["1.bias"]).relu(), w["4.weight"], w["4.bias"])
+    wanted = torch.from_numpy(labels[100:])
+    assert found["loss"] == pytest.approx(F.cross_entropy(outputs, wanted).item(), rel=1e-5)
+    assert found["score"] == pytest.approx((outputs.argmax(1) == wanted).double().mean().item(), abs=0.011)
+
+
+def test_a_set_that_does_not_fit_is_one_sentence(mlptui, run: Run, tmp_path: Path) -> None:
+    small, labels = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "small.npz", inputs=small, labels=labels)
+    np.savez(tmp_path / "few.npz", inputs=np.zeros((60, 28, 28), np.uint8), labels=labels % 3)
+    (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i},{i % 7},{i * 0.37}\n" for i in range(60)))
+    for name in ("small.npz", "few.npz", "table.csv"):
+        assert mlptui("data", "add", name.partition(".")[0], str(tmp_path / name)).code == 0, name
+    for name in ("small", "few", "table", "nowhere", "\x1b[2J"):
+        one_sentence(mlptui("checkpoints", "evaluate", "last", "--data", name))
+
+
+def test_numbers_that_are_predicted_are_judged_as_the_run_judged_them(mlptui, trainers: Zygote, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i % 13},{i % 7},{(i % 13) * 2 + i % 7 + 100}\n" for i in range(200)))
+    assert mlptui("data", "add", "numbers", str(tmp_path / "t.csv"), "--copy").code == 0
+    for normalise in ("standard", "range"):
+        net = "nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))"
+        knobs = {"data__name": "numbers", "architecture": net, "loss": "mse", "batch_size": 20, "optimizer__lr": 0.001}
+        run = make_run(recipe(epochs=1, data__normalise=normalise, **knobs))
+        assert trainers.wait(trainers.spawn(run)) == 0, run.state().reason
+        (tested,) = events(run, Kind.TESTED)
+        found = mlptui("checkpoints", "evaluate", run.id, "--json").json
+        assert (found["loss"], found["score"], found["score_name"]) == (tested["test_loss"], tested["test_accuracy"], "R2")
+    one_sentence(mlptui("checkpoints", "evaluate", "last", "--data", "fashion-mnist-sample"))
+
+
+def test_a_damaged_one_and_one_that_was_never_trained_are_not_judged(mlptui, run: Run) -> None:
+    assert mlptui("checkpoints", "save", "mine", "mlp").code == 0
+    assert "does not say how it was trained" in one_sentence(mlptui("checkpoints", "evaluate", "mine"))
+    file = sorted(run.checkpoints.iterdir())[-1] / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    assert "damaged" in one_sentence(mlptui("checkpoints", "evaluate", "last"))
+
+
+def test_what_the_bench_saves_with_a_recipe_is_judged_like_the_run(run: Run) -> None:
+    bench, wanted = Workbench(paths.find()), run.recipe()
+    for request in (Open(text=wanted.architecture), Load(plan=Plan(source="last"))):
+        assert bench.answer(request).kind == "sheet"
+    saved = bench.answer(Save(name="mine", recipe=wanted.model_dump_json()))
+    assert isinstance(saved, Saved)
+    found = bench.answer(Evaluate(folder=saved.folder))
+    assert isinstance(found, Judgement), found
+    (tested,) = events(run, Kind.TESTED)
+    assert (found.loss, found.score) == (tested["test_loss"], tested["test_accuracy"])

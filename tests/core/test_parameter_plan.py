@@ -63,7 +63,10 @@ def test_what_moved_is_found_as_a_whole(targets: dict[str, Shape], sources: dict
 
 
 def test_a_head_of_another_size_is_found_under_its_prefix_and_not_loaded() -> None:
-    sources = {f"module.{name}": shape for name, shape in MLP.items()} | {"module.3.weight": (100, 256), "module.3.bias": (100,)}
+    sources = {f"module.{name}": shape for name, shape in MLP.items()} | {
+        "module.3.weight": (100, 256),
+        "module.3.bias": (100,),
+    }
     rows = match(MLP, sources)
     assert pairs(rows) == {name: f"module.{name}" for name in MLP}
     assert [(row.state, row.action) for row in rows] == [(RENAMED, LOAD)] * 2 + [(OTHER_SHAPE, SKIP)] * 2
@@ -76,7 +79,11 @@ def test_what_one_side_lacks_is_missing_or_left_over() -> None:
         ("1.weight", SAME), ("1.bias", SAME), ("3.weight", MISSING), ("3.bias", MISSING),
         ("other.deep.running_mean", LEFT), ("epoch", LEFT),
     ]  # fmt: skip
-    assert match({}, {}) == [] and states(match({}, {"a": ()})) == [("a", LEFT)] and states(match({"a": ()}, {})) == [("a", MISSING)]
+    assert (
+        match({}, {}) == []
+        and states(match({}, {"a": ()})) == [("a", LEFT)]
+        and states(match({"a": ()}, {})) == [("a", MISSING)]
+    )
 
 
 def test_layers_of_other_kinds_are_not_guessed_by_their_order() -> None:

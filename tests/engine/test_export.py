@@ -17,7 +17,7 @@ from torch import nn
 
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.zoo import ZOO
-from mlptui.core.errors import RunError
+from mlptui.core.errors import MlptuiError
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe
 from mlptui.engine.build import build
@@ -95,7 +95,9 @@ def test_a_list_and_a_tensor_alone_come_back_as_they_were(some: Tensors, tmp_pat
     for name in ("0.weight", "0.bias", "count", "nothing"):
         tensors.write(tmp_path / "one.npy", tensors.shaped({name: some[name]}, "tensor"))
         assert same(torch.from_numpy(np.load(tmp_path / "one.npy", allow_pickle=False)), some[name]), name
-    assert tensors.write(tmp_path / "l.npz", tensors.shaped(some, "list")).equal == 8 and sorted(npz(tmp_path / "l.npz")) == list("01234567")
+    assert tensors.write(tmp_path / "l.npz", tensors.shaped(some, "list")).equal == 8 and sorted(
+        npz(tmp_path / "l.npz")
+    ) == list("01234567")
 
 
 def test_plain_tensors_are_written_without_what_lies_around_them(tmp_path: Path) -> None:
@@ -155,7 +157,9 @@ def test_what_does_not_come_back_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     encode = tensors.encode
     monkeypatch.setattr(tensors, "encode", lambda suffix, given: encode(suffix, given)[:-1] + b"\x01")
     written = tensors.write(tmp_path / "x.safetensors", {"a": torch.zeros(2), "b": torch.zeros(2)})
-    assert (written.equal, written.differs) == (1, ("b",)) and written.words.endswith("1 of 2 tensors equal, bit for bit; not b")
+    assert (written.equal, written.differs) == (1, ("b",)) and written.words.endswith(
+        "1 of 2 tensors equal, bit for bit; not b"
+    )
 
 
 # programs
@@ -192,7 +196,9 @@ def run(file: Path, inputs: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("suffix", programs.SUFFIXES)
 @pytest.mark.parametrize("name", SMALL)
-def test_a_program_computes_what_the_network_computes_for_any_number_of_samples(name: str, suffix: str, tmp_path: Path) -> None:
+def test_a_program_computes_what_the_network_computes_for_any_number_of_samples(
+    name: str, suffix: str, tmp_path: Path
+) -> None:
     model, inputs = network(name)
     model.train()
     before, random = {n: t.clone() for n, t in model.state_dict().items()}, torch.get_rng_state()
@@ -299,7 +305,9 @@ def test_json_is_a_document_of_all_that_any_parser_takes(measured: Run) -> None:
     assert found["run"] == measured.id and Recipe(**found["recipe"]) == measured.recipe()
     for step, row in zip(found["steps"], read_rows(measured.steps_file), strict=True):
         assert {n: repr(float(v)) for n, v in step.items()} == {n: repr(float(v)) for n, v in row._asdict().items()}
-    assert [e["train_loss"] for e in found["epochs"]] == [2.0, "nan"] and [e["kind"] for e in found["events"]].count("epoch") == 3
+    assert [e["train_loss"] for e in found["epochs"]] == [2.0, "nan"] and [e["kind"] for e in found["events"]].count(
+        "epoch"
+    ) == 3
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
@@ -331,5 +339,5 @@ def test_tensorboard_reads_the_same_numbers(measured: Run, tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(measured: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(MlptuiError, match="Not a directory"):
         metrics.as_tensorboard(measured, tmp_path / "file" / "logs")

@@ -73,7 +73,9 @@ def refused(workbench: Workbench, request: Request) -> str:
 
 
 def bytes_of(state: dict[str, torch.Tensor]) -> Bytes:
-    return {name: (t.dtype, t.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()) for name, t in state.items()}
+    return {
+        name: (t.dtype, t.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()) for name, t in state.items()
+    }
 
 
 def held(workbench: Workbench) -> Bytes:
@@ -108,7 +110,9 @@ def test_every_byte_arrives_and_undo_brings_every_byte_back(
 ) -> None:
     file, before = written(theirs, tmp_path / f"theirs{suffix}"), held(workbench)
     found = planned(workbench, Plan(source=str(file)))
-    assert [r.action for r in found.rows] == ["load"] * 9 and {r.source.removeprefix("state_dict.") for r in found.rows} == theirs.keys()
+    assert [r.action for r in found.rows] == ["load"] * 9 and {
+        r.source.removeprefix("state_dict.") for r in found.rows
+    } == theirs.keys()
     assert "9 tensors of theirs" in load(workbench, file) and held(workbench) == bytes_of(theirs)
     again = planned(workbench, Plan(source=str(file)))
     assert (again.coming, again.equal) == (0, 9), "nan equals nan, and 0 is not -0"
@@ -120,7 +124,9 @@ def test_every_byte_arrives_and_undo_brings_every_byte_back(
     assert held(workbench) == bytes_of(theirs), "they are the network's own now"
 
 
-def test_they_are_the_networks_own_and_change_no_file(workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_they_are_the_networks_own_and_change_no_file(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
     file = written(theirs, tmp_path / "theirs.safetensors")
     whole = file.read_bytes()
     load(workbench, file)
@@ -141,7 +147,10 @@ def test_the_plan_says_by_how_much_each_would_change(workbench: Workbench, tmp_p
 def test_another_head_stays_or_takes_the_part_that_both_have(
     workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    state = {f"module.{name}": t for name, t in theirs.items()} | {"module.3.weight": torch.ones(5, 3), "module.3.bias": torch.ones(5)}
+    state = {f"module.{name}": t for name, t in theirs.items()} | {
+        "module.3.weight": torch.ones(5, 3),
+        "module.3.bias": torch.ones(5),
+    }
     file, before = written(state, tmp_path / "w.pt"), workbench.now.model[3].weight.clone()
     found = planned(workbench, Plan(source=str(file)))
     assert (found.count("renamed"), found.count("other shape")) == (7, 2) and row(found, "3.weight").difference is None
@@ -150,7 +159,9 @@ def test_another_head_stays_or_takes_the_part_that_both_have(
     assert torch.equal(after[:, :3], torch.ones(2, 3)) and torch.equal(after[:, 3:], before[:, 3:])
     assert held(workbench)["0.weight"] == bytes_of(theirs)["0.weight"] != held(workbench)["0.bias"]
     assert held(workbench)["0.bias"] != bytes_of(theirs)["0.bias"]
-    assert "number of dimensions" in refused(workbench, Plan(source=str(file), mapped=(("3.bias", "module.3.weight"),), sliced=("3.bias",)))
+    assert "number of dimensions" in refused(
+        workbench, Plan(source=str(file), mapped=(("3.bias", "module.3.weight"),), sliced=("3.bias",))
+    )
 
 
 def test_a_map_names_what_no_rule_finds(workbench: Workbench, tmp_path: Path) -> None:
@@ -195,7 +206,9 @@ def test_a_file_in_which_tied_parameters_differ_hides_none_of_them(workbench: Wo
     assert {r.source for r in found.rows} == state.keys()
 
 
-def test_what_is_frozen_takes_values_and_stays_frozen(workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_what_is_frozen_takes_values_and_stays_frozen(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
     answered(workbench, Put(action="freeze", paths=("0.weight",)))
     load(workbench, written(theirs, tmp_path / "w.pt"))
     assert not workbench.now.model[0].weight.requires_grad and held(workbench) == bytes_of(theirs)
@@ -244,7 +257,9 @@ def test_what_is_no_file_of_tensors_is_one_sentence(workbench: Workbench, tmp_pa
     refused(workbench, Open(text=NET, source=str(file)))
 
 
-def test_a_network_opens_with_the_tensors_of_a_source(workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_a_network_opens_with_the_tensors_of_a_source(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
     """As the files screen does: what does not fit is drawn from the seed."""
     file = written({n: t for n, t in theirs.items() if n[0] == "0"}, tmp_path / "w.pt")
     sheet = answered(workbench, Open(text=NET, seed=3, source=str(file)))
@@ -261,7 +276,4 @@ def test_a_whole_network_of_other_names_is_matched_in_order(workbench: Workbench
     found = planned(workbench, Plan(source=str(file)))
     assert found.count("renamed") == 9 and [r.source for r in found.rows if r.target == "3.weight"] == ["head.weight"]
     load(workbench, file)
-    assert [*bytes_of(workbench.now.model.state_dict()).values()] == [
-        *bytes_of(made.state_dict()).values()
-    ]
-
+    assert [*bytes_of(workbench.now.model.state_dict()).values()] == [*bytes_of(made.state_dict()).values()]

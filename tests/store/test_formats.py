@@ -739,8 +739,20 @@ def test_a_hostile_file_is_refused_or_read_as_far_as_it_is_plain(tmp_path: Path,
             assert str(error).isprintable()
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.bomb and name not in LONG_TRACED])
+TRACED = [name for name, case in CASES.items() if case.bomb and name not in LONG_TRACED]
+
+
+@pytest.mark.parametrize("name", TRACED[::6])
 def test_no_file_takes_much_memory(tmp_path: Path, name: str) -> None:
+    takes_little_memory(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_none_of_all_files_takes_much_memory(tmp_path: Path, name: str, campaign: None) -> None:
+    takes_little_memory(tmp_path, name)
+
+
+def takes_little_memory(tmp_path: Path, name: str) -> None:
     path = written(CASES[name], tmp_path / "hostile.pt")
     tracemalloc.start()
     try:

@@ -72,8 +72,10 @@ def go_on(
         raise RunError(f"{entry.id} has {epoch} epochs done; ask for more than that in all, as --epochs {2 * epoch or 1}")
     tree = parse(changed.architecture)
     sources = {file.name: _read(file, MAX_SOURCE) for file in sorted(entry.run.source.glob("*.py"))}
+    first = _read(entry.run.weights_file, MAX_WEIGHTS) if recipe.weights else b""  # it says also what is frozen
     files = (entry.folder.name, collection.files_of(entry))
-    made = rundir.create(paths, changed, changed.name or default_name(changed), label(tree), sources=sources, checkpoint=files)
+    name = changed.name or default_name(changed)
+    made = rundir.create(paths, changed, name, label(tree), sources=sources, weights=first, checkpoint=files)
     collection.went_on(entry, made)
     return made, trainer.start(made, environment(changed.device))
 

@@ -53,7 +53,7 @@ def as_json(run: Run) -> bytes:
 
 
 def as_tensorboard(run: Run, folder: Path) -> int:
-    """Scalars by step and by epoch into an event file in `folder`; gives how many. Raises RunError."""
+    """Scalars by step and by epoch into an event file in `folder`; gives how many. Raises RunError, StorageError."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary

@@ -37,6 +37,8 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     text = script(recipe, data.facts, circumstances, SCRIPT, WEIGHTS)
     weights = io.BytesIO()
     torch.save(codec.weights_of(entry.checkpoint.read(codec.MODEL)), weights)
+    if out.exists() and not _is_ours(out):
+        raise UsageError(f"{out} holds other things than an export; it is not replaced")
     made = out.with_name(f".{out.name}.part")
     names = [SCRIPT, WEIGHTS, f"{data.name}.npz"]
     try:
@@ -54,3 +56,12 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
         reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
         raise UsageError(f"{out} cannot be written: {reason}") from None
     return names
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nothing but an export lies there."""
+    try:
+        names = {entry.name for entry in folder.iterdir()}
+    except OSError:
+        return False
+    return {SCRIPT, WEIGHTS} <= names and all(name in (SCRIPT, WEIGHTS) or name.endswith(".npz") for name in names)
