@@ -132,20 +132,13 @@ def test_a_file_and_a_checkpoint_of_a_run_are_saved_bit_for_bit(mlptui, run: Run
         assert mlptui("params", "diff", name, "last/best").code == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["", " ", "last", "best", "../x", "a/b", ".hidden", "-x", "x" * 65, "\x1b[2J", "日本", "a b", "a\n"]
-)
+@pytest.mark.parametrize("name", ["", "last", "best", "../x", "a/b", ".hidden", "-x", "x" * 65, "\x1b[2J", "日本", "a b", "a\nb"])
 def test_a_name_that_no_folder_should_have_is_refused(mlptui, name: str) -> None:
-    assert mlptui("checkpoints", "save", "good", "nn.Linear(2, 2)").code == 0
+    assert mlptui("checkpoints", "save", " good\n", "nn.Linear(2, 2)").code == 0, "what surrounds a name is no part of it"
     for words in (("save", f" {name}", "nn.Linear(2, 2)"), ("rename", "good", f" {name}")):
         said = mlptui("checkpoints", *words)
-        if name == "a\n":  # what surrounds a name is no part of it
-            assert said.code == 0
-            continue
-        one_sentence(said, said.code)
-        assert said.code in (1, 2)
-    saved = {entry.name for entry in paths.find().saved.iterdir()}
-    assert saved == ({"a"} if name == "a\n" else {"good"}) or saved == {"good", "a"}
+        assert said.code in (1, 2) and one_sentence(said, said.code)
+    assert [entry.name for entry in paths.find().saved.iterdir()] == ["good"]
 
 
 def test_what_has_no_sizes_or_is_no_network_is_not_saved(mlptui, tmp_path: Path) -> None:
