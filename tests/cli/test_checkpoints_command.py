@@ -132,7 +132,9 @@ def test_a_file_and_a_checkpoint_of_a_run_are_saved_bit_for_bit(mlptui, run: Run
         assert mlptui("params", "diff", name, "last/best").code == 0
 
 
-@pytest.mark.parametrize("name", ["", "last", "best", "../x", "a/b", ".hidden", "-x", "x" * 65, "\x1b[2J", "日本", "a b", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["", "last", "best", "../x", "a/b", ".hidden", "-x", "x" * 65, "\x1b[2J", "日本", "a b", "a\nb"]
+)
 def test_a_name_that_no_folder_should_have_is_refused(mlptui, name: str) -> None:
     assert mlptui("checkpoints", "save", " good\n", "nn.Linear(2, 2)").code == 0, "what surrounds a name is no part of it"
     for words in (("save", f" {name}", "nn.Linear(2, 2)"), ("rename", "good", f" {name}")):
@@ -211,7 +213,9 @@ def test_a_set_that_does_not_fit_is_one_sentence(mlptui, run: Run, tmp_path: Pat
 
 
 def test_numbers_that_are_predicted_are_judged_as_the_run_judged_them(mlptui, trainers: Zygote, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i % 13},{i % 7},{(i % 13) * 2 + i % 7 + 100}\n" for i in range(200)))
+    (tmp_path / "t.csv").write_text(
+        "a,b,y\n" + "".join(f"{i % 13},{i % 7},{(i % 13) * 2 + i % 7 + 100}\n" for i in range(200))
+    )
     assert mlptui("data", "add", "numbers", str(tmp_path / "t.csv"), "--copy").code == 0
     for normalise in ("standard", "range"):
         net = "nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))"

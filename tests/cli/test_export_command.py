@@ -48,7 +48,9 @@ def test_all_tensors_of_a_run(mlptui, run: Run, tmp_path: Path, name: str) -> No
         ".pt": lambda: torch.load(file, weights_only=True),
         ".npz": lambda: {n: torch.from_numpy(a) for n, a in np.load(file).items()},
     }[file.suffix]()
-    assert found.keys() == wanted.keys() and all(torch.equal(found[n], wanted[n]) and found[n].dtype == wanted[n].dtype for n in found)
+    assert found.keys() == wanted.keys() and all(
+        torch.equal(found[n], wanted[n]) and found[n].dtype == wanted[n].dtype for n in found
+    )
 
 
 def test_a_state_dict_loads_into_plain_torch(mlptui, run: Run, tmp_path: Path) -> None:
@@ -143,7 +145,12 @@ def test_nothing_is_replaced_unless_asked_and_wrong_words_are_one_sentence(mlptu
 def printed(folder: Path, *words: str) -> str:
     """What the script prints, run without anything of this project, from elsewhere."""
     found = subprocess.run(
-        [sys.executable, "-I", str(folder / "run.py"), *words], cwd="/", capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-I", str(folder / "run.py"), *words],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert found.returncode == 0, found.stderr
     return found.stdout.splitlines()[-1]
@@ -171,3 +178,16 @@ def test_force_replaces_only_what_an_export_made(mlptui, run: Run, tmp_path: Pat
     assert mlptui("export", "last", str(tmp_path / "s"), "--as", "script").code == 0
     assert mlptui("export", "last/best", str(tmp_path / "s"), "--as", "script", "--force").code == 0
     assert sorted(f.name for f in tmp_path.iterdir() if f.name != "home") == ["mine", "s"]
+
+
+def test_a_script_is_renewed_in_the_folder_that_one_stands_in(
+    mlptui, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mlptui("export", "last/0", str(tmp_path / "s"), "--as", "script").code == 0
+    monkeypatch.chdir(tmp_path / "s")
+    before = Path("model.pt").read_bytes()
+    for words in ((".",), (str(tmp_path / "s") + "/",), ("../s",)):
+        said = mlptui("export", "last/best", *words, "--as", "script", "--force")
+        assert "internal" not in said.err and said.err.count("\n") == 1, (words, said)
+        monkeypatch.chdir(tmp_path / "s")
+    assert (tmp_path / "s" / "model.pt").read_bytes() != before

@@ -1,4 +1,4 @@
-"""Tensors of files into a network by a plan: their bytes arrive, undo brings the old ones back, what is damaged changes nothing."""
+"""Tensors of files into a network by a plan: every byte arrives, undo takes it back, what is damaged changes nothing."""
 
 import math
 from pathlib import Path

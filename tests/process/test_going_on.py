@@ -1,4 +1,4 @@
-"""Runs that go on from a checkpoint of another one: as if they had been one run, with other knobs, and tied to their parent."""
+"""Runs that go on from another one's checkpoint: as if they had been one run, with other knobs, and tied to their parent."""
 
 import json
 from collections.abc import Callable
@@ -120,12 +120,14 @@ def test_a_rate_that_a_person_turned_to_is_kept(forked: Zygote, go_on: GoOn) -> 
     assert second.recipe().optimizer.lr == 0.02 and {row.lr for row in rows_without_wall(second)} == {0.02}
 
 
-def test_a_run_that_goes_on_is_killed_and_resumed_exactly(forked: Zygote, go_on: GoOn) -> None:
+@pytest.mark.parametrize("every", [0, 1], ids=["before its first checkpoint", "after one"])
+def test_a_run_that_goes_on_is_killed_and_resumed_exactly(forked: Zygote, go_on: GoOn, every: int) -> None:
     first = trained(forked, epochs=1, optimizer__momentum=0.9)
-    straight = go_on(first, epochs=3, checkpoints__every_steps=1)
+    knobs = {"epochs": 3, "optimizer.lr": 0.02, "checkpoints.every_steps": every}
+    straight = go_on(first, **knobs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "start", lambda run, extra=None: forked.spawn(run, step=4))
-        broken, pid = begin.go_on(paths.find(), entry(first), {"epochs": 3, "checkpoints.every_steps": 1}, lambda device: {})
+        broken, pid = begin.go_on(paths.find(), entry(first), knobs, lambda device: {})
         assert forked.wait(pid) == -9
     assert broken.verdict().status is Status.KILLED
     assert forked.wait(begin.resume(broken, {})) == 0
@@ -178,6 +180,16 @@ def done(template: Path) -> Run:
     folder = paths.find().runs / template.name
     shutil.copytree(template, folder)
     return Run(folder)
+
+
+def test_what_was_saved_by_hand_was_never_trained_and_does_not_go_on(done: Run) -> None:
+    files = collection.files_of(entry(done))
+    collection.save(paths.find(), "mine", {name: files[name] for name in files if name.endswith(".safetensors")}, {})
+    with pytest.raises(MlptuiError) as caught:
+        begin.go_on(
+            paths.find(), collection.find(paths.find(), "mine"), {"epochs": 4}, lambda device: pytest.fail("it went on")
+        )
+    assert str(caught.value).isprintable()
 
 
 def test_a_damaged_checkpoint_is_not_gone_on_from(done: Run) -> None:
