@@ -30,7 +30,8 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing(mlptui, theirs: Pat
     assert "\x1b" not in said.out and not (tmp_path / "w.safetensors").exists()
     rows = mlptui("params", "load", str(theirs), NET, "--dry-run", "--json").lines
     assert [(r["target"], r["state"], r["action"]) for r in rows][1:] == [
-        ("0.bias", "renamed", "load"), ("2.weight", "other shape", "skip"), ("2.bias", "other shape", "skip"), ("", "left over", "skip"),
+        ("0.bias", "renamed", "load"), ("2.weight", "other shape", "skip"), ("2.bias", "other shape", "skip"),
+        ("", "left over", "skip"),
     ]  # fmt: skip
     assert rows[2]["source"] == "state_dict.net.2.weight" and (rows[2]["target_shape"], rows[2]["source_shape"]) == (
         [2, 3],
@@ -62,7 +63,10 @@ def test_the_weights_are_those_of_the_file_where_the_plan_says_so(mlptui, theirs
 
 @pytest.mark.parametrize(
     "words",
-    [("--map", "0.bias"), ("--map", "x=y"), ("--skip", "x\x1b"), ("--slice", "x"), ("--map", "0.bias=state_dict.net.0.weight", "--slice", "0.bias")],
+    [
+        ("--map", "0.bias"), ("--map", "x=y"), ("--skip", "x\x1b"), ("--slice", "x"),
+        ("--map", "0.bias=state_dict.net.0.weight", "--slice", "0.bias"),
+    ],
     ids=str,
 )  # fmt: skip
 def test_wrong_words_are_one_sentence(mlptui, theirs: Path, tmp_path: Path, words: tuple[str, ...]) -> None:

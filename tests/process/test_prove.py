@@ -13,7 +13,7 @@ from safetensors.torch import save
 from mlptui.cli.main import main
 from mlptui.core.errors import CheckpointError, RunError
 from mlptui.launch import process, prove, trainer
-from mlptui.store import checkpoints, host, paths, proof, recipes
+from mlptui.store import checkpoints, host, lock, paths, proof, recipes
 from mlptui.store.checkpoints import Checkpoint
 from mlptui.store.proof import Proof
 from mlptui.store.rundir import Run
@@ -34,8 +34,13 @@ def started(trainers: Zygote, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Run
         made.append((run, pid))
         return pid
 
+    def lives(pid: int) -> bool:
+        """A killed process is gone before its last thread lets go of the lock; waitpid, which this replaces, waits for that."""
+        folder = next(run for run, known in made if known == pid)
+        return host.process_start(pid) is not None or lock.holder(folder.lock_file) == pid
+
     monkeypatch.setattr(trainer, "start", start)
-    monkeypatch.setattr(process, "lives", lambda pid: host.process_start(pid) is not None)
+    monkeypatch.setattr(process, "lives", lives)
     return made
 
 

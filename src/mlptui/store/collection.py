@@ -9,7 +9,8 @@ was committed. Pinned ones are not removed by a run's own retention.
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,17 +104,15 @@ def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str
     if any(run.id == called for run in rundir.all_runs(paths)):
         raise CheckpointError(f"a run is called {called}; choose another name")
     run = Run(paths.saved / called)
-    try:
+    with _told(f"{called} is not saved"):
         atomic.make_folder(run.checkpoints)
         newest = checkpoints.newest(run.checkpoints)
         number = int(newest.name.removeprefix("step-")) + 1 if newest else 1
         made = checkpoints.commit(run.checkpoints, number, files, {"run": called, **facts})
-    except StorageError as error:
-        raise CheckpointError(f"{called} is not saved: {error}") from None
     entry = Entry(run, made.folder, made, About())
     if note.strip():
         tell(entry, note=note)
-    return next(one for one in of_run(run) if one.folder == made.folder)
+    return replace(entry, about=checkpoints.about(made.folder))
 
 
 def spare(run: Run, keep: int) -> list[Entry]:
@@ -138,14 +137,12 @@ def checked_name(name: str) -> str:
 def rename(paths: Paths, run: Run, name: str) -> Run:
     """Another name for what was saved by hand; a run keeps its id. Raises CheckpointError."""
     called = checked_name(name)
-    if not is_saved(run):
-        raise CheckpointError(f"{run.id} is a run, which keeps its id; e writes a note on a checkpoint")
-    if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
-        raise CheckpointError(f"{called} is there already")
-    try:
+    with _told(f"{run.id} cannot be renamed"):
+        if not is_saved(run):
+            raise CheckpointError(f"{run.id} is a run, which keeps its id; e writes a note on a checkpoint")
+        if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
+            raise CheckpointError(f"{called} is there already")
         os.rename(run.folder, paths.saved / called)
-    except OSError as error:
-        raise CheckpointError(f"{run.id} cannot be renamed: {atomic.reason(error)}") from None
     return Run(paths.saved / called)
 
 
@@ -181,22 +178,18 @@ def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -
     )
     if len(now.note) > MAX_NOTE:
         raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
-    if not entry.folder.is_dir():
-        raise CheckpointError(f"{entry.id} is gone")
-    try:
+    with _told(f"{entry.id} cannot be written to"):
+        if not entry.folder.is_dir():
+            raise CheckpointError(f"{entry.id} is gone")
         checkpoints.keep_about(entry.folder, now)
-    except OSError as error:
-        raise CheckpointError(f"{entry.id} cannot be written to: {atomic.reason(error)}") from None
     return now
 
 
 def went_on(entry: Entry, run: Run) -> None:
     """Remember that a run goes on from a checkpoint, so that it stays as long as that run. Raises CheckpointError."""
     before = checkpoints.about(entry.folder)
-    try:
+    with _told(f"{entry.id} cannot be written to"):
         checkpoints.keep_about(entry.folder, replace(before, children=(*before.children, run.id)))
-    except OSError as error:
-        raise CheckpointError(f"{entry.id} cannot be written to: {atomic.reason(error)}") from None
 
 
 def files_of(entry: Entry) -> dict[str, bytes]:
@@ -204,10 +197,8 @@ def files_of(entry: Entry) -> dict[str, bytes]:
     if entry.checkpoint is None:
         raise CheckpointError(entry.problem)
     files = {name: entry.checkpoint.read(name) for name in entry.checkpoint.manifest["files"]}
-    try:
+    with _told(f"{entry.id} cannot be read"):
         files[checkpoints.MANIFEST] = atomic.read_regular(entry.folder / checkpoints.MANIFEST, checkpoints.MANIFEST_LIMIT)
-    except OSError as error:
-        raise CheckpointError(f"{entry.id} cannot be read: {atomic.reason(error)}") from None
     return files
 
 
@@ -244,30 +235,25 @@ def remove(paths: Paths, entry: Entry) -> Path:
         live = False
     if holding is None or holding or live:
         raise CheckpointError(f"{entry.run.id} is being trained, or may be; stop it before its checkpoints are removed")
-    if checkpoints.about(entry.folder).pinned:
-        raise CheckpointError(f"{entry.id} is pinned; unpin it first")
-    if child := next(iter(checkpoints.children(entry.folder)), ""):
-        raise CheckpointError(f"{safe(child, 100)} went on from {entry.id}; remove that run first")
-    try:
+    with _told(f"cannot remove {entry.id}"):
+        if checkpoints.about(entry.folder).pinned:
+            raise CheckpointError(f"{entry.id} is pinned; unpin it first")
+        if child := next(iter(checkpoints.children(entry.folder)), ""):
+            raise CheckpointError(f"{safe(child, 100)} went on from {entry.id}; remove that run first")
         atomic.make_folder(paths.trash)
         place = paths.trash / f"{entry.run.id}@{entry.folder.name}~{secrets.token_hex(3)}"
         os.rename(entry.folder, place)
         return place
-    except (OSError, StorageError) as error:
-        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
-        raise CheckpointError(f"cannot remove {entry.id}: {reason}") from None
 
 
 def restore(paths: Paths, place: Path) -> str:
     """Undo `remove`; gives the checkpoint's id. Raises RunError, CheckpointError."""
     run_id, _, name = place.name.rpartition("~")[0].partition("@")
     folder = owner(paths, run_id).checkpoints / name
-    try:
+    with _told(f"cannot bring back {run_id}/{name}"):
         if folder.exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
         os.rename(place, folder)
-    except OSError as error:
-        raise CheckpointError(f"cannot bring back {run_id}/{name}: {atomic.reason(error)}") from None
     return f"{run_id}/{name}"
 
 
@@ -288,12 +274,21 @@ def copy_out(entry: Entry, parent: Path) -> Path:
     """
     final = parent / f"{entry.run.id}-{entry.folder.name}"
     files = files_of(entry)
-    try:
+    with _told(f"{entry.id} cannot be copied to {parent}"):
         atomic.make_folder(parent)
-        atomic.commit_folder(parent, final.name, files)
-    except FileExistsError:
-        raise CheckpointError(f"{final} exists already") from None
-    except (OSError, StorageError) as error:
-        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
-        raise CheckpointError(f"{entry.id} cannot be copied to {parent}: {reason}") from None
+        try:
+            atomic.commit_folder(parent, final.name, files)
+        except FileExistsError:
+            raise CheckpointError(f"{final} exists already") from None
     return final
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What the disk refuses becomes a CheckpointError that begins with `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{what}: {atomic.reason(error)}") from None
+    except StorageError as error:
+        raise CheckpointError(f"{what}: {error}") from None

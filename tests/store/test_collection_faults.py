@@ -1,0 +1,160 @@
+"""Saving by hand, renaming, annotating, deleting and bringing back: an error or a kill at any system call loses nothing."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from forks import exit_code, fork
+from tensors import tensor_file
+from test_checkpoint_faults import ERRNOS, Fault, faulty, refuse
+
+from mlptui.core.errors import MlptuiError
+from mlptui.store import checkpoints, collection
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+
+FILES = {"model.safetensors": tensor_file(a=5)}
+FACTS = {"metrics": {}, "architecture": "nn.Linear(2, 2)"}
+
+
+def prepared(folder: Path) -> Paths:
+    """Two names with two versions each; the first of `one` has a note."""
+    paths = Paths(folder, folder, folder)
+    for name in ("one", "two"):
+        for _ in range(2):
+            collection.save(paths, name, FILES, FACTS)
+    collection.tell(collection.find(paths, "one/1"), note="keep me", pinned=False)
+    return paths
+
+
+def save(paths: Paths) -> None:
+    collection.save(paths, "one", FILES, FACTS, "third")
+
+
+def rename(paths: Paths) -> None:
+    collection.rename(paths, Run(paths.saved / "two"), "three")
+
+
+def note(paths: Paths) -> None:
+    collection.tell(collection.find(paths, "one/1"), note="another", pinned=True)
+
+
+def remove(paths: Paths) -> None:
+    collection.remove(paths, collection.find(paths, "two/1"))
+
+
+def bring_back(paths: Paths) -> None:
+    collection.restore(paths, collection.remove(paths, collection.find(paths, "two/1")))
+
+
+def went_on(paths: Paths) -> None:
+    collection.went_on(collection.find(paths, "one/2"), Run(paths.runs / "child"))
+
+
+OPERATIONS: list[Callable[[Paths], None]] = [save, rename, note, remove, bring_back, went_on]
+
+
+def whole(paths: Paths) -> int:
+    """How many checkpoints are there, in the list or in the trash, every byte of each verified."""
+    entries = collection.everything(paths)
+    assert all(not entry.problem and not collection.verify(entry) for entry in entries)
+    in_trash = [checkpoints.load(place) for place in paths.trash.iterdir()] if paths.trash.is_dir() else []
+    for one in in_trash:
+        for name in one.manifest["files"]:
+            one.read(name)
+    return len(entries) + len(in_trash)
+
+
+def intact(paths: Paths) -> None:
+    """Nothing that was committed is lost, and what was said of it is the old or the new."""
+    assert whole(paths) in (4, 5, 6)  # what was broken off may be done twice
+    said = collection.find(paths, "one/1").about
+    assert (said.note, said.pinned) in (("keep me", False), ("another", True))
+
+
+def calls_of(tmp_path: Path, operation: Callable[[Paths], None]) -> int:
+    paths = prepared(tmp_path / "counted")
+    with faulty(Fault(0, refuse(5))) as fault:
+        operation(paths)
+    return fault.count
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
+def test_an_error_at_any_call_loses_nothing_and_is_a_sentence(tmp_path: Path, operation, counts) -> None:
+    calls = calls_of(tmp_path, operation)
+    assert calls > 3
+    for at in range(1, calls + 1):
+        for i, number in enumerate(ERRNOS[: counts(2, len(ERRNOS))]):
+            paths = prepared(tmp_path / f"{at}-{i}")
+            with faulty(Fault(at, refuse(number), sticky=bool(at % 2))):
+                try:
+                    operation(paths)
+                except MlptuiError as error:
+                    assert str(error).isprintable()
+                except OSError as error:
+                    raise AssertionError(f"call {at}: {error!r} instead of a sentence") from error
+            intact(paths)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
+def test_a_kill_at_any_call_loses_nothing(tmp_path: Path, operation) -> None:
+    for at in range(1, calls_of(tmp_path, operation) + 1):
+        paths = prepared(tmp_path / f"killed-{at}")
+
+        def work(paths: Paths = paths, at: int = at) -> int:
+            with faulty(Fault(at, lambda _: os._exit(9), after=bool(at % 2))):
+                operation(paths)
+            return 0
+
+        exit_code(fork(work))
+        intact(paths)
+        operation_again(paths, operation)
+
+
+def operation_again(paths: Paths, operation: Callable[[Paths], None]) -> None:
+    """What was broken off can be done again, or is done already."""
+    try:
+        operation(paths)
+    except MlptuiError:
+        assert operation in (rename, remove, bring_back)
+    intact(paths)
+
+
+def test_kills_at_random_moments_of_all_of_them(tmp_path: Path, counts) -> None:
+    """500 with --campaign."""
+    chance = random.Random(6)
+    for i in range(counts(25, 500)):
+        paths = prepared(tmp_path / f"r{i}")
+
+        def work(paths: Paths = paths, seed: int = i) -> int:
+            order = random.Random(seed)
+            while True:
+                operation = order.choice((save, note, went_on))
+                operation(paths)
+
+        pid = fork(work)
+        time.sleep(chance.random() * 0.02)  # the moment is what is random here; nothing is waited for
+        os.kill(pid, signal.SIGKILL)
+        exit_code(pid)
+        entries = collection.everything(paths)
+        assert len(entries) >= 4 and all(not collection.verify(entry) for entry in entries)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_read_only_folders_are_said_and_lose_nothing(tmp_path: Path) -> None:
+    paths = prepared(tmp_path / "home")
+    folders = [paths.saved, *paths.saved.iterdir(), *(run.checkpoints for run in collection.owners(paths))]
+    try:
+        for folder in folders:
+            folder.chmod(0o500)
+        for operation in OPERATIONS:
+            with pytest.raises(MlptuiError):
+                operation(paths)
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+    intact(paths)
