@@ -76,7 +76,7 @@ def test_paths_are_all_under_the_home_that_the_environment_names(mlptui: Command
     named = mlptui("paths", "--json").json
 
     assert named["runs"] == str(home / "runs")
-    assert set(named) == {"runs", "datasets", "trash", "settings", "error_log"}
+    assert set(named) == {"runs", "saved", "datasets", "trash", "settings", "error_log"}
     assert all(Path(place).is_relative_to(home) for place in named.values())
     assert str(home / "runs") in mlptui("paths").out
     assert not home.exists()

@@ -256,7 +256,14 @@ def test_a_run_goes_on_by_the_command(done: Run, forked: Zygote, capsys: pytest.
     assert forked.wait(told["pid"]) == 0
     made = rundir.find(paths.find(), told["run"])
     assert made.recipe().epochs == 4 and made.recipe().parent == told["parent"] == entry(done, "best").id
-    for words, code in ((("--epochs", "1"), 1), (("--from", "77"), 1), (("--lr", "-1"), 2), (("--seed", "9"), 1)):
+    for words, code in (
+        (("--epochs", "1"), 1),
+        (("--from", "77"), 1),
+        (("--lr", "-1"), 2),
+        (("--set", "seed=9"), 1),
+        (("--set", "no.knob=1"), 2),
+        (("--set", "x"), 2),
+    ):
         assert main(["runs", "continue", done.id, *words]) == code, words
         out, err = capsys.readouterr()
         assert out == "" and err.startswith("mlptui: ") and err.count("\n") == 1 and "internal" not in err

@@ -35,7 +35,7 @@ def started(trainers: Zygote, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Run
         return pid
 
     def lives(pid: int) -> bool:
-        """A killed process is gone before its last thread lets go of the lock; waitpid, which this replaces, waits for that."""
+        """A killed process is gone before its last thread lets go of the lock; waitpid, which this replaces, waits for it."""
         folder = next(run for run, known in made if known == pid)
         return host.process_start(pid) is not None or lock.holder(folder.lock_file) == pid
 

@@ -807,7 +807,7 @@ async def test_every_key_does_something_on_every_kind_of_network(make_app) -> No
             digest = app.params_screen.state.listed.digest
             nothing = await every_key_of(pilot, keys.PARAMS, ("home", "down"))
             if name == "d2l":  # before them nothing was marked, tied, filtered or undone
-                assert set(nothing) <= {"params.clear", "move.page_up"}, nothing
+                assert set(nothing) <= {"params.clear", "params.later", "move.page_up"}, nothing
             await do(pilot, "escape", "home", "enter")
             nothing = await every_key_of(pilot, keys.NUMBERS, ())
             if name == "d2l":
@@ -819,6 +819,8 @@ async def test_every_key_does_something_on_every_kind_of_network(make_app) -> No
                     "move.first",
                     "numbers.left",
                     "numbers.page_left",
+                    "numbers.earlier",
+                    "numbers.later",
                 }, nothing
             if not app.params_screen.tensors.has_focus:
                 await do(pilot, "escape")

@@ -41,7 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _export(options: argparse.Namespace) -> int:
     from mlptui.core.errors import UsageError
 
-    out = options.out.expanduser()
+    out = options.out.expanduser().absolute()
+    if out.name in ("", ".."):
+        out = out.resolve()
     suffix = out.suffix.lower()
     if out.exists() and not options.force and options.form_of != "tensorboard":
         raise UsageError(f"{out} is there already; --force replaces it")

@@ -36,9 +36,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--from", dest="checkpoint", default="last", metavar="CHECKPOINT", help="last (default), best, or a step"
     )
     go_on.add_argument("--detach", action="store_true", help="return at once")
-    from mlptui.cli.train import add_knobs
-
-    add_knobs(go_on, file=False)
+    go_on.add_argument("--epochs", type=int, help="in all, with those that are done (twice as many)")
+    go_on.add_argument("--lr", type=float, help="learning rate (as it was at the end)")
+    go_on.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="any knob by its path in recipe.toml: optimizer.name=adam",
+    )
     action("pause", "pause before the next step", _command)
     action("resume", "go on: unpause, or restart a dead run from its last good checkpoint", _resume)
     action("stop", "stop after saving a checkpoint", _command)
@@ -219,7 +225,7 @@ def _resume(options: argparse.Namespace) -> int:
 def _continue(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.cli.following import detached, follow, json_events
-    from mlptui.core.recipe import fields
+    from mlptui.core.errors import UsageError
     from mlptui.devices.choice import environment
     from mlptui.launch import begin, trainer
     from mlptui.store import collection, paths
@@ -227,10 +233,16 @@ def _continue(options: argparse.Namespace) -> int:
     places = paths.find()
     run = _find(options)
     entry = collection.find(places, f"{run.id}/{options.checkpoint}")
-    changes = {f.path: getattr(options, f.path) for f in fields() if getattr(options, f.path) is not None}
-    if "epochs" not in changes:
-        recipe = run.recipe()
-        changes["epochs"] = recipe.epochs * 2
+    changes: dict[str, Any] = {}
+    for text in options.set:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"write --set PATH=VALUE, as optimizer.name=adam, not {text!r}")
+        changes[path.strip()] = value.strip()
+    if options.lr is not None:
+        changes["optimizer.lr"] = options.lr
+    if options.epochs is not None or "epochs" not in changes:
+        changes["epochs"] = options.epochs if options.epochs is not None else run.recipe().epochs * 2
     made, pid = begin.go_on(places, entry, changes, environment)
     output.narrate(f"{made.id} goes on from {entry.id}, process {pid}")
     try:

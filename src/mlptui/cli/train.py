@@ -32,12 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(act=_train)
 
 
-def add_knobs(parser: argparse.ArgumentParser, file: bool = True) -> None:
+def add_knobs(parser: argparse.ArgumentParser) -> None:
     """Options for a recipe: a file, and each knob."""
     from mlptui.core.recipe import fields
 
-    if file:
-        parser.add_argument("--recipe", type=Path, metavar="FILE", help="read the recipe from a TOML file")
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="read the recipe from a TOML file")
     knobs = parser.add_argument_group("recipe")
     for field in fields():
         default = f" ({field.default})" if field.default not in ("", None) and field.path != "architecture" else ""

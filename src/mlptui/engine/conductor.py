@@ -153,7 +153,7 @@ class Conductor:
         }
         if origin.checkpoint:
             captured = codec.decode(origin.checkpoint.read(codec.MODEL), origin.checkpoint.read(codec.TRAINING))
-            if origin.checkpoint.manifest.get("run") != recorder.run.id:
+            if self.recipe.parent == f"{origin.checkpoint.manifest.get('run')}/{origin.checkpoint.name}":
                 self._adopt(captured, origin.checkpoint.manifest)
             session.restore(captured)
             for step, rate in prepare.later_knobs(recorder, session.progress.step):

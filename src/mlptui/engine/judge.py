@@ -16,6 +16,7 @@ from mlptui.datasets import library
 from mlptui.datasets.dataset import Dataset, Facts, Split
 from mlptui.datasets.split import validation_split
 from mlptui.engine import batches, build, codec, device, matmul, objective
+from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect import inputs
 from mlptui.engine.loop import evaluate
 from mlptui.engine.prepare import targets
@@ -113,8 +114,11 @@ def with_batch(
     model = build.build(parse(text), kept=kept)
     wanted = Input(shape=shape, data=name if facts else "")
     first = inputs.batch(model, wanted, size, paths).inputs
-    with torch.no_grad():
-        model.eval()(first)  # gives lazy layers their sizes
+    try:
+        with torch.no_grad():
+            model.eval()(first)  # gives lazy layers their sizes
+    except Exception as error:
+        raise build.BuildError(f"the input {list(first.shape)} does not pass: {one_line(error)}") from None
     _fill(model, checkpoint)
     return model, first
 

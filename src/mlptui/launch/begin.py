@@ -59,7 +59,7 @@ def go_on(
         flat["optimizer.lr"] = float(rates[-1]["lr"])  # what a person turned it to
     if changes.get("optimizer.name", recipe.optimizer.name) != recipe.optimizer.name:
         flat = {path: value for path, value in flat.items() if not path.startswith("optimizer.")}
-    if same := next((path for path in FIXED if path in changes and changes[path] != flat[path]), ""):
+    if same := next((path for path in FIXED if path in changes and str(changes[path]) != str(flat[path])), ""):
         raise RunError(
             f"{same} stays as it was where a run goes on; a new run can begin with these weights instead (--weights)"
         )

@@ -109,7 +109,7 @@ def _until(run: Run, step: int, environment: Mapping[str, str], stop: Callable[[
             if not process.lives(pid):
                 if wanted.is_dir():
                     break
-                raise RunError(f"the training ended before step {step:,}: {run.state().reason or 'see its log'}")
+                raise RunError(f"the training ended before step {step:,}: {run.state().reason or ' '.join(run.log_tail(1))}")
             if stop():
                 raise RunError("stopped; nothing was proved")
             if time.monotonic() > deadline:

@@ -273,13 +273,15 @@ def prune(parent: Path, keep: int) -> list[str]:
     for checkpoint in checkpoints:
         if checkpoint.name in staying:
             continue
+        said = about(checkpoint.folder)
         away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             os.rename(checkpoint.folder, away)
         except OSError:
             continue
         atomic.remove_folder_quietly(away)
-        atomic.unlink_quietly(about_file(checkpoint.folder))
+        if said != About():
+            atomic.unlink_quietly(about_file(checkpoint.folder))
         gone.append(checkpoint.name)
     return gone
 

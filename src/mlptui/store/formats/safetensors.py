@@ -8,6 +8,7 @@ from mlptui.store.formats.contents import DTYPES, MAX_DIMENSIONS, Contents, Form
 
 HEADER_LIMIT = 8 << 20
 TENSOR_LIMIT = 100_000
+NESTED = 1_000  # brackets that may stand in names
 FORMAT = "safetensors"
 
 
@@ -18,8 +19,11 @@ def header_of(data: bytes, size: int) -> dict[str, Any]:
     length = int.from_bytes(data[:8], "little")
     if length > HEADER_LIMIT or 8 + length > min(size, len(data)):
         raise FormatError("its header is larger than allowed")
+    text = data[8 : 8 + length]
+    if text.count(b"[") > 2 * TENSOR_LIMIT + NESTED or text.count(b"{") > TENSOR_LIMIT + NESTED:  # before it costs anything
+        raise FormatError(f"it has more than {TENSOR_LIMIT:,} tensors, or makes no sense")
     try:
-        header = json.loads(data[8 : 8 + length], object_pairs_hook=_once)
+        header = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise FormatError("its header cannot be read") from None
     if not isinstance(header, dict) or len(header) > TENSOR_LIMIT:

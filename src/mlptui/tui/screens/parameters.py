@@ -271,6 +271,10 @@ class ParamsScreen(BenchScreen):
     def _scrub(self, by: int) -> None:
         """Another checkpoint of the run that is looked at; the tensor under the cursor and the view stay."""
         source, paths = self.state.source, host(self).paths
+        hint = "< and > go through the checkpoints of a run; o opens one, or enter in area 6"
+        if not source:
+            self.say(hint)
+            return
 
         def look() -> str:
             path = Path(source).expanduser()
@@ -284,7 +288,7 @@ class ParamsScreen(BenchScreen):
             if source != self.state.source:
                 return
             if error or folder is None:
-                self.say("< and > go through the checkpoints of a run; o opens one, or enter in area 6")
+                self.say(hint)
             elif not folder:
                 self.say("this is the last checkpoint of the run" if by > 0 else "this is the first checkpoint of the run")
             else:
