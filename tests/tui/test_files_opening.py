@@ -293,3 +293,20 @@ def test_trees_and_plans_fill_their_panels_exactly(names, cells, rows, ascii_onl
     )
     for planned in (None, Planned(of="x", rows=made)):
         exact(plan.draw(plan.PlanView(planned, 1, 0, str(refused)), cells, rows, glyphs), cells, rows, glyphs)
+
+
+async def test_marked_tensors_are_written_in_any_format_and_read_back(make_app, tmp_path) -> None:
+    """d2l's `x2 == x`: a tensor, a dictionary, a whole state_dict."""
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_params(pilot, NET)
+        for name, marks, count in (("all.pt", (), 4), ("one.npy", ("space",), 1), ("two.npz", ("down", "space"), 2)):
+            await press(pilot, *marks, "w")
+            await answered(pilot, str(tmp_path / name))
+            words = f"{name}: read back: {count} of {count} tensor"
+            await settle(pilot, lambda words=words: words in screen_text(app) and "bit for bit" in screen_text(app), 60)
+    state = torch.load(tmp_path / "all.pt", weights_only=True)
+    assert list(state) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert np.array_equal(np.load(tmp_path / "one.npy"), state["0.weight"].numpy())
+    with np.load(tmp_path / "two.npz") as arrays:
+        assert sorted(arrays.files) == ["0.weight", "2.weight"]  # space goes on to the next row

@@ -42,8 +42,7 @@ def _export(options: argparse.Namespace) -> int:
     from mlptui.core.errors import UsageError
 
     out = options.out.expanduser().absolute()
-    if out.name in ("", ".."):
-        out = out.resolve()
+    out = out.resolve() if out.name in ("", "..") else out.parent.resolve() / out.name  # no way through what is replaced
     suffix = out.suffix.lower()
     if out.exists() and not options.force and options.form_of != "tensorboard":
         raise UsageError(f"{out} is there already; --force replaces it")

@@ -49,8 +49,8 @@ def go_on(
     """A new run that goes on from a checkpoint with other knobs (by their paths in the recipe), and names it as its parent.
 
     Training goes on at the checkpoint's step with its optimiser's state, so with more epochs alone the weights are those of a
-    run that had them from the beginning. `environment` gives a device's. Raises RunError, RecipeError, CheckpointError,
-    StorageError.
+    run that had them from the beginning, where the schedule does not look at how many there are (cosine and one-cycle do).
+    `environment` gives a device's. Raises RunError, RecipeError, CheckpointError, StorageError.
     """
     recipe = entry.run.recipe()
     flat = {field.path: value_at(recipe, field.path) for field in fields()}

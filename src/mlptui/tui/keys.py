@@ -179,7 +179,7 @@ PARAMS = [
     ),
     Key("params.later", "greater_than_sign", "ask('later')", "Later", "of a run: its next checkpoint", shown=">"),
     Key("params.clone", "c", "ask('clone')", "Clone", "build it anew, load its state_dict, compare the outputs"),
-    Key("params.write", "w", "ask('write')", "Write", "all tensors to a .safetensors file, as a run would begin with them"),
+    Key("params.write", "w", "ask('write')", "Write", "all or the marked tensors to .safetensors, .pt, .npz, .npy; read back"),
     Key("params.filter", "slash", "ask('filter')", "Filter", "only *.weight, /regex/, frozen, buffer, std > 0.1"),
     Key("params.sort", "s", "ask('sort')", "Sort", "by another column; again the same: the other way round"),
     Key(

@@ -109,10 +109,12 @@ class Train(Value):
 
 
 class Export(Value):
-    """Write the weights to a file, for a run to begin with."""
+    """Write the weights to a file, for a run to begin with; with another ending than .safetensors in that format, and with
+    `paths` only these tensors: one alone, or several as a dictionary."""
 
     kind: Literal["export"] = "export"
     file: str
+    paths: tuple[str, ...] = ()
 
 
 class Plan(Value):
@@ -297,11 +299,12 @@ class Previewed(Value):
 
 
 class Exported(Value):
-    """`size` of the file in bytes."""
+    """`size` of the file in bytes; `compared` says how it came back where it was read back."""
 
     kind: Literal["exported"] = "exported"
     file: str
     size: int
+    compared: str = ""
 
 
 class PlanRow(Value):

@@ -27,6 +27,7 @@ from mlptui.core.parameters.messages import (
 )
 from mlptui.core.text import counted, safe
 from mlptui.engine import weights
+from mlptui.engine.export import tensors as exported
 from mlptui.engine.foreign import one_line
 from mlptui.engine.inspect.copies import same_randomness
 from mlptui.engine.parameters import clone, contents, evaluate, files, initialise, passes, plans, shown, tensors, views
@@ -409,8 +410,19 @@ class Parameters:
         self.workbench.now.note = note
         return self.workbench.sheet()
 
+    def _written(self, file: Path, paths: tuple[str, ...]) -> Exported:
+        """Some tensors, or another format; read back and compared."""
+        known = tensors.tensors(self.model)
+        chosen = paths or [path for path, named in known.items() if named.kind in ("parameter", "buffer", "tensor")]
+        named = {path: tensors.sized(known, path).tensor for path in chosen}
+        given = exported.shaped(named, "tensor" if len(paths) == 1 else "dict")
+        written = exported.write(file, given)
+        return Exported(file=str(file), size=written.size, compared=written.words)
+
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)
+        if request.paths or file.suffix.lower() != files.SUFFIX:
+            return self._written(file, request.paths)
         data = weights.packed(self.model, self.workbench.now.text)
         try:
             weights.write(file, data)

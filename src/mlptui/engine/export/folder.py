@@ -47,9 +47,12 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
         atomic.write_new(made / SCRIPT, text.encode())
         atomic.write_new(made / WEIGHTS, weights.getvalue())
         write_arrays(data, made / names[2])
+        old = out.with_name(f".{out.name}.old")
         if out.exists():
-            atomic.remove_folder_quietly(out)
+            atomic.remove_folder_quietly(old)
+            out.rename(old)
         made.rename(out)
+        atomic.remove_folder_quietly(old)
         atomic.fsync_folder(out.parent)
     except (OSError, StorageError) as error:
         atomic.remove_folder_quietly(made)

@@ -47,6 +47,7 @@ from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 
 NOISE = 0.01
+ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".params", ".npy", ".npz")
 LOOK = "look at a tensor"  # the group of requests of which the newest goes before
 READING = (
     "params.into",
@@ -425,17 +426,21 @@ class ParamsScreen(BenchScreen):
                 return
 
             def done(answer: Answer) -> None:
-                if isinstance(answer, Exported):
+                if isinstance(answer, Exported) and answer.compared:
+                    self.say(f"{Path(answer.file).name}: {answer.compared}")
+                elif isinstance(answer, Exported):
                     self.session.kept = sheet
                     self.say(f"written to {answer.file}; mlptui train --weights begins with it")
                 elif isinstance(answer, Refused):
                     self._tell_refusal(answer)
 
-            self.ask(Export(file=str(_weights_file(values["value"]))), done)
+            self.ask(Export(file=str(_weights_file(values["value"])), paths=marked), done)
 
         if self._may_change() and sheet is not None:
-            told = "a run begins with them by itself; a file is for later, or for another program"
-            self.app.push_screen(LineScreen("write these tensors", "to", "weights.safetensors", told, check), given)
+            marked = tuple(self.state.marked)
+            some = f"the {len(marked)} marked ones" if len(marked) > 1 else "the marked one" if marked else "all of them"
+            told = f"{some}; .safetensors, .pt, .npz or .npy by the ending; what is written is read back and compared"
+            self.app.push_screen(LineScreen("write tensors", "to", "weights.safetensors", told, check, path=True), given)
 
     def do_open(self) -> None:
         def given(values: dict[str, str] | None) -> None:
@@ -582,9 +587,9 @@ class ParamsScreen(BenchScreen):
 
 
 def _weights_file(text: str) -> Path:
-    """Where a person's answer means, with the usual ending."""
+    """Where a person's answer means, with the usual ending where it has none."""
     file = Path(os.path.expanduser(text)).absolute()
-    return file if file.suffix == ".safetensors" else file.with_name(f"{file.name}.safetensors")
+    return file if file.suffix.lower() in ENDINGS else file.with_name(f"{file.name}.safetensors")
 
 
 def why_not(read: Callable[[str], object]) -> Callable[[str], str]:
