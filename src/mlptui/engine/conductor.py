@@ -153,7 +153,8 @@ class Conductor:
         }
         if origin.checkpoint:
             captured = codec.decode(origin.checkpoint.read(codec.MODEL), origin.checkpoint.read(codec.TRAINING))
-            if self.recipe.parent == f"{origin.checkpoint.manifest.get('run')}/{origin.checkpoint.name}":
+            own = origin.checkpoint.manifest.get("run") == recorder.run.id
+            if not own and self.recipe.parent.rpartition("/")[2] == origin.checkpoint.name:
                 self._adopt(captured, origin.checkpoint.manifest)
             session.restore(captured)
             for step, rate in prepare.later_knobs(recorder, session.progress.step):

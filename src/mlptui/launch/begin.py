@@ -8,7 +8,7 @@ from typing import Any
 from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import Layer, label
-from mlptui.core.errors import RunError, StorageError
+from mlptui.core.errors import CheckpointError, RunError, StorageError
 from mlptui.core.events import Kind
 from mlptui.core.recipe import Recipe, check, fields, nested, value_at
 from mlptui.core.status import Status
@@ -76,7 +76,11 @@ def go_on(
     files = (entry.folder.name, collection.files_of(entry))
     name = changed.name or default_name(changed)
     made = rundir.create(paths, changed, name, label(tree), sources=sources, weights=first, checkpoint=files)
-    collection.went_on(entry, made)
+    try:
+        collection.went_on(entry, made)
+    except CheckpointError:
+        atomic.remove_folder_quietly(made.folder)
+        raise
     return made, trainer.start(made, environment(changed.device))
 
 

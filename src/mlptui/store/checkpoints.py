@@ -204,14 +204,20 @@ def about_file(folder: Path) -> Path:
 def about(folder: Path) -> About:
     """What cannot be read is taken for a pin, so that nothing is lost by it."""
     try:
+        return read_about(folder)
+    except (OSError, StorageError):
+        return About(pinned=True)
+
+
+def read_about(folder: Path) -> About:
+    """Raises OSError, StorageError where it is damaged."""
+    try:
         found = sealed.read_document(atomic.read_regular(about_file(folder), MANIFEST_LIMIT), "about")
         children = found.get("children", [])
         named = tuple(map(str, children)) if isinstance(children, list) else ()
         return About(found.get("pinned") is True, str(found.get("note", "")), named)
     except FileNotFoundError:
         return About()
-    except (OSError, StorageError):
-        return About(pinned=True)
 
 
 def keep_about(folder: Path, said: About) -> None:

@@ -6,10 +6,11 @@ What a person says of a checkpoint lies beside its folder, in `step-0000000010.a
 was committed. Pinned ones are not removed by a run's own retention.
 """
 
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,9 +107,7 @@ def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str
     run = Run(paths.saved / called)
     with _told(f"{called} is not saved"):
         atomic.make_folder(run.checkpoints)
-        newest = checkpoints.newest(run.checkpoints)
-        number = int(newest.name.removeprefix("step-")) + 1 if newest else 1
-        made = checkpoints.commit(run.checkpoints, number, files, {"run": called, **facts})
+        made = checkpoints.commit(run.checkpoints, _next(paths, run), files, {"run": called, **facts})
     entry = Entry(run, made.folder, made, About())
     if note.strip():
         tell(entry, note=note)
@@ -120,6 +119,16 @@ def spare(run: Run, keep: int) -> list[Entry]:
     entries = [entry for entry in of_run(run) if entry.checkpoint]
     staying = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
     return [entry for entry in entries if entry.folder.name not in staying]
+
+
+def _next(paths: Paths, run: Run) -> int:
+    """A number that is free: no checkpoint has it, none in the trash, and nothing is said of one."""
+    names = [entry.name.removesuffix(".about") for entry in os.scandir(run.checkpoints)]
+    if paths.trash.is_dir():
+        begins = f"{run.id}@"
+        names += [e.name[len(begins) :].rpartition("~")[0] for e in os.scandir(paths.trash) if e.name.startswith(begins)]
+    numbers = [name.removeprefix("step-") for name in names if name.startswith("step-")]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def checked_name(name: str) -> str:
@@ -170,26 +179,50 @@ def find(paths: Paths, wanted: str) -> Entry:
     return found[0]
 
 
+def exact(paths: Paths, wanted: str) -> Entry:
+    """The checkpoint with just this id. Raises CheckpointError where it is gone, or called otherwise now."""
+    name, _, step = wanted.partition("/")
+    run = _exact_owner(paths, name)
+    found = next((entry for entry in of_run(run) if entry.folder.name == step), None) if run else None
+    if found is None:
+        raise CheckpointError(f"{safe(wanted, 120)} is gone, or has another name now")
+    return found
+
+
+def _exact_owner(paths: Paths, name: str) -> Run | None:
+    return next((Run(parent / name) for parent in (paths.saved, paths.runs) if name and (parent / name).is_dir()), None)
+
+
 def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> About:
     """Pin or unpin a checkpoint, or say something of it; gives what is known now. Raises CheckpointError."""
-    before = checkpoints.about(entry.folder)
-    now = replace(
-        before, pinned=before.pinned if pinned is None else pinned, note=before.note if note is None else note.strip()
-    )
-    if len(now.note) > MAX_NOTE:
+    if note is not None and len(note.strip()) > MAX_NOTE:
         raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
+
+    def change(before: About) -> About:
+        said = before.note if note is None else note.strip()
+        return replace(before, pinned=before.pinned if pinned is None else pinned, note=said)
+
+    return _say(entry, change)
+
+
+def _say(entry: Entry, change: Callable[[About], About]) -> About:
+    """Change what is said of a checkpoint; two that do so at once wait for one another. Raises CheckpointError."""
     with _told(f"{entry.id} cannot be written to"):
         if not entry.folder.is_dir():
             raise CheckpointError(f"{entry.id} is gone")
-        checkpoints.keep_about(entry.folder, now)
-    return now
+        lock_file = os.open(entry.folder.parent / ".about-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX)
+            now = change(checkpoints.read_about(entry.folder))
+            checkpoints.keep_about(entry.folder, now)
+            return now
+        finally:
+            os.close(lock_file)
 
 
 def went_on(entry: Entry, run: Run) -> None:
     """Remember that a run goes on from a checkpoint, so that it stays as long as that run. Raises CheckpointError."""
-    before = checkpoints.about(entry.folder)
-    with _told(f"{entry.id} cannot be written to"):
-        checkpoints.keep_about(entry.folder, replace(before, children=(*before.children, run.id)))
+    _say(entry, lambda before: replace(before, children=(*before.children, run.id)))
 
 
 def files_of(entry: Entry) -> dict[str, bytes]:
@@ -249,8 +282,11 @@ def remove(paths: Paths, entry: Entry) -> Path:
 def restore(paths: Paths, place: Path) -> str:
     """Undo `remove`; gives the checkpoint's id. Raises RunError, CheckpointError."""
     run_id, _, name = place.name.rpartition("~")[0].partition("@")
-    folder = owner(paths, run_id).checkpoints / name
     with _told(f"cannot bring back {run_id}/{name}"):
+        run = _exact_owner(paths, run_id)
+        if run is None:
+            raise CheckpointError(f"{run_id} is gone, or has another name now; the checkpoint lies in {place}")
+        folder = run.checkpoints / name
         if folder.exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
         os.rename(place, folder)

@@ -42,7 +42,8 @@ class CheckpointWork:
         session = self._app.session
 
         def refused(answer: Refused) -> None:
-            self._tell(f"{asked.what} is not loaded: {answer.message}", bad=True)
+            good = "; v in area 6 names the newest good one" if "damaged" in answer.message else ""
+            self._tell(f"{asked.what} is not loaded: {answer.message}{good}", bad=True)
 
         def loaded(sheet: Sheet) -> None:
             session.kept = sheet
@@ -54,8 +55,8 @@ class CheckpointWork:
 
         self._agreed(asked.architecture, asked.what, load)
 
-    def _agreed(self, architecture: str, what: str, act: Callable[[], None]) -> None:
-        """Code that is not mlptui's or PyTorch's is shown with its hash before it is run."""
+    def _agreed(self, architecture: str, what: str, act: Callable[[], None], kept: Path | None = None) -> None:
+        """Code that is not mlptui's or PyTorch's is shown with its hash before it is run; `kept` has the run's copy of it."""
         try:
             files = references.files(parsed(architecture))
         except ArchitectureError as error:
@@ -64,12 +65,19 @@ class CheckpointWork:
         if not files:
             act()
             return
-        told = "\n".join(
-            f"{end_of(safe(file, 1000), 58)}\nsha256 {_sum(file)[:32]}\n       {_sum(file)[32:]}"
-            for file in map(references.absolute, files)
-        )
-        question = Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it")
-        self._app.push_screen(question, lambda yes: act() if yes else None)
+        found = [references.absolute(file) for file in files]
+        if kept:  # it is run in place of the person's own file
+            copies = [str(kept / references.kept_name(file)) for file in files]
+            found = [copy if Path(copy).is_file() else file for copy, file in zip(copies, found, strict=True)]
+
+        def ask(sums: list[str] | None, error: Exception | None) -> None:
+            pairs = zip(found, sums or ["?" * 64] * len(found), strict=True)
+            told = "\n".join(f"{end_of(safe(f, 1000), 58)}\nsha256 {s[:32]}\n       {s[32:]}" for f, s in pairs)
+            question = Question("run this code?", f"The network of this checkpoint is from\n{told}", "run it", "leave it")
+            self._app.push_screen(question, lambda yes: act() if yes else None)
+
+        if not self._app.background["verify"].submit(lambda: [_sum(file) for file in found], ask):
+            self._tell("the work before is not done yet", bad=True)
 
     def evaluate(self, asked: EvaluateAsked) -> None:
         """Ask on which data, then judge."""
@@ -81,7 +89,12 @@ class CheckpointWork:
             if not value:
                 return
             part, _, data = value.partition(" of ")
-            self._agreed(asked.architecture, asked.what, lambda: self._judge(asked, part, data))
+            self._agreed(
+                asked.architecture,
+                asked.what,
+                lambda: self._judge(asked, part, data),
+                Path(asked.source).parent.parent / "source",
+            )
 
         def check(typed: str) -> str:
             return "" if typed in names else "choose one of these"

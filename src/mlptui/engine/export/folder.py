@@ -7,7 +7,7 @@ import torch
 
 from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
-from mlptui.core.errors import CheckpointError, StorageError, UsageError
+from mlptui.core.errors import CheckpointError, DataError, StorageError, UsageError
 from mlptui.datasets import library
 from mlptui.engine import codec, judge
 from mlptui.engine.script import Circumstances, script, write_arrays
@@ -34,6 +34,9 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     environment = dict(entry.checkpoint.manifest.get("environment", {}))
     circumstances = Circumstances(int(environment.get("threads") or 0), environment.get("matmul") == "oneDNN")
     data = library.load(paths, recipe.data.name)
+    trained_on = str(entry.checkpoint.manifest.get("data_sha256", ""))
+    if trained_on and data.facts.sha256 != trained_on:
+        raise DataError(f"{data.name} is not the data that this run was trained on (its checksum differs)")
     text = script(recipe, data.facts, circumstances, SCRIPT, WEIGHTS)
     weights = io.BytesIO()
     torch.save(codec.weights_of(entry.checkpoint.read(codec.MODEL)), weights)

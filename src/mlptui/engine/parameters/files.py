@@ -114,7 +114,8 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
         raise ParameterError("these are too large to be compared so; 'mlptui params diff' compares them")
 
     def change(name: str) -> torch.Tensor:
-        kind = torch.promote_types(one[name].dtype, torch.float32)
+        wide = any(not t.dtype.is_floating_point or t.dtype.itemsize > 4 for t in (one[name], other[name]))
+        kind = torch.float64 if wide else torch.float32
         return other[name].detach().to(kind) - one[name].detach().to(kind)
 
     run, _, step = before[1].rpartition(", ")

@@ -13,6 +13,7 @@ from mlptui.store.formats import zips
 from mlptui.store.formats.contents import Contents, FormatError, Node, dense, stored
 
 HEAD = 1 << 16  # bytes; numpy itself takes headers of at most 10,000
+PACKED = 5_000  # members that are unpacked for their headers: half a second
 NPY, NPZ = "npy", "npz"
 MAGIC = npy.MAGIC_PREFIX
 
@@ -32,6 +33,9 @@ def read_many(stream: BinaryIO, size: int, archive: zipfile.ZipFile) -> Contents
     """Raises FormatError, OSError."""
     children: list[tuple[str, Node]] = []
     refused: tuple[str, ...] = ()
+    packed = sum(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+    if packed > PACKED:
+        raise FormatError(f"it has {packed:,} compressed members, more than the {PACKED:,} that are looked into")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if not info.filename.endswith(".npy"):

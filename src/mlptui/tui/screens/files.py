@@ -228,9 +228,9 @@ class FilesCanvas(CursorCanvas):
     def action_retention(self) -> None:
         if not (row := self._here()):
             return
-        run = self._entry(row).run
 
         def read() -> tuple[list[Entry], int]:
+            run = self._entry(row).run
             keep = run.recipe().checkpoints.keep
             return collection.spare(run, keep), keep
 
@@ -245,15 +245,26 @@ class FilesCanvas(CursorCanvas):
 
             def answered(yes: bool | None) -> None:
                 if yes:
-                    work(self, lambda: [collection.remove(self._paths, entry) for entry in spare], removed)
+                    work(self, lambda: remove(spare), removed)
 
             self.app.push_screen(
                 Question(f"remove {counted(len(spare), 'checkpoint')} of {row.run}?", text, "remove", "keep"), answered
             )
 
-        def removed(places: list[Path]) -> None:
+        def remove(spare: list[Entry]) -> tuple[list[Path], str]:
+            places: list[Path] = []
+            for entry in spare:
+                try:
+                    places.append(collection.remove(self._paths, entry))
+                except MlptuiError as error:  # those before it can be brought back all the same
+                    return places, f"; {error}"
+            return places, ""
+
+        def removed(found: tuple[list[Path], str]) -> None:
+            places, problem = found
             host(self).desk.removed_checkpoints.extend(places)
-            self.post_message(Noticed(f"{counted(len(places), 'checkpoint')} removed; u brings them back one by one"))
+            told = f"{counted(len(places), 'checkpoint')} removed; u brings them back one by one{problem}"
+            self.post_message(Noticed(told, bad=bool(problem)))
             self._reload()
 
         if row.saved:
@@ -287,7 +298,7 @@ class FilesCanvas(CursorCanvas):
         self.app.push_screen(LineScreen(f"another name for {row.run}", "name", row.run, told, _why_no_name, row.run), given)
 
     def _entry(self, row: CheckpointRow) -> Entry:
-        return collection.find(self._paths, row.id)
+        return collection.exact(self._paths, row.id)
 
     def action_plan(self) -> None:
         if (row := self._here()) and self._usable(row):
@@ -329,7 +340,7 @@ class FilesCanvas(CursorCanvas):
             self.post_message(Noticed(said))
             self._reload()
 
-        work(self, lambda: collection.tell(collection.find(self._paths, row.id), **changes), then)
+        work(self, lambda: collection.tell(collection.exact(self._paths, row.id), **changes), then)
 
     def action_filter(self) -> None:
         def given(values: dict[str, str] | None) -> None:
@@ -355,10 +366,10 @@ class FilesCanvas(CursorCanvas):
 
         def given(values: dict[str, str] | None) -> None:
             if values and values["value"]:
-                where = Path(values["value"]).expanduser()
+                where = Path(os.path.expanduser(values["value"]))
                 work(
                     self,
-                    lambda: collection.copy_out(collection.find(self._paths, row.id), where),
+                    lambda: collection.copy_out(collection.exact(self._paths, row.id), where),
                     lambda place: self.post_message(Noticed(f"copied to {place}")),
                 )
 
@@ -389,7 +400,7 @@ class FilesCanvas(CursorCanvas):
         row = self._to_verify.popleft()
 
         def look() -> tuple[str, str]:
-            entry = collection.find(self._paths, row.id)
+            entry = collection.exact(self._paths, row.id)
             problem = collection.verify(entry)
             good = collection.newest_good(collection.of_run(entry.run), entry) if problem else None
             return problem, good.id if good else ""
@@ -430,7 +441,7 @@ class FilesCanvas(CursorCanvas):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                work(self, lambda: collection.remove(self._paths, collection.find(self._paths, row.id)), removed)
+                work(self, lambda: collection.remove(self._paths, collection.exact(self._paths, row.id)), removed)
 
         best = "It is the best of its run. " if row.best else ""
         text = f"step {row.step:,} of {row.run}\n{best}u brings it back until the viewer ends."
@@ -510,16 +521,19 @@ class FilesScreen(ListScreen):
 
     def action_open(self) -> None:
         def check(typed: str) -> str:
-            file = Path(typed).expanduser()
+            file = Path(os.path.expanduser(typed))
             if not typed:
                 return "the path of a file; tab completes it"
-            if file.is_dir():
-                return f"{file} is a folder; name a file in it"
-            return "" if file.exists() else f"there is no file {file}"
+            try:
+                if file.is_dir():
+                    return f"{file} is a folder; name a file in it"
+                return "" if file.exists() else f"there is no file {file}"
+            except (OSError, ValueError) as error:
+                return f"{file} cannot be looked at: {error}"
 
         def given(values: dict[str, str] | None) -> None:
             if values and values["value"]:
-                self.show_file(Path(values["value"]).expanduser())
+                self.show_file(Path(os.path.expanduser(values["value"])))
 
         told = ".safetensors, .npy, .npz, .pt, .pth, .bin, .ckpt, d2l's files; nothing in it is run"
         before = str(self.contents.file or "")

@@ -244,7 +244,7 @@ class ParamsScreen(BenchScreen):
 
     def _again(self) -> None:
         """A run that goes on has newer checkpoints."""
-        file = Path(self.state.source).expanduser().is_file()
+        file = self.state.listed is None or not self.state.listed.digest  # the numbers of a file are not read through
         if self.is_current and self.state.source and not file and not self._reading:
             self.read()
 
@@ -278,7 +278,7 @@ class ParamsScreen(BenchScreen):
             return
 
         def look() -> str:
-            path = Path(source).expanduser()
+            path = Path(os.path.expanduser(source))
             entry = None if path.is_dir() else collection.find(paths, source)
             folder = entry.folder if entry else path
             steps = checkpoints.folders(folder.parent)

@@ -6,13 +6,16 @@ from mlptui.core.errors import MlptuiError
 from mlptui.store.formats import opening
 from mlptui.store.formats.contents import Contents, Node, name_of, summary
 from mlptui.tui import keys
-from mlptui.tui.desk import host, work
+from mlptui.tui.desk import host
 from mlptui.tui.messages import LookedInto, Noticed, PlanAsked
 from mlptui.tui.render import contents
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.contents import Place
 from mlptui.tui.widgets.cursor import CursorCanvas
 
+Seen = tuple[
+    Contents, str, set[tuple[str, ...]], bool
+]  # with a summary, the places that begin open, and whether there are tensors
 OPEN = 400  # places up to which a tree begins unfolded
 
 
@@ -24,7 +27,8 @@ class ContentsCanvas(CursorCanvas):
         super().__init__(id="contents")
         self.file: Path | None = None
         self._found: Contents | None = None
-        self._problem = self._verified = ""
+        self._problem = self._verified = self._summary = ""
+        self._tensors = False
         self._open: set[tuple[str, ...]] = set()
         self._places: list[Place] | None = None
 
@@ -34,19 +38,23 @@ class ContentsCanvas(CursorCanvas):
         self.cursor = self.first = 0
         self.redraw()
 
-        def done(found: Contents | None, error: Exception | None) -> None:
+        def read() -> Seen:
+            made = opening.read(file)
+            every = list(made.walk())
+            unfolded = {path for path, node in every if node.children and (len(every) <= OPEN or not path)}
+            return made, summary(made), unfolded, any(node.tensor for _, node in every)
+
+        def done(found: Seen | None, error: Exception | None) -> None:
             if self.file != file:
                 return
             if found is None:
                 self._problem = str(error) if isinstance(error, MlptuiError) else repr(error)
             else:
-                self._found = found
-                every = list(found.walk())
-                self._open = {path for path, node in every if node.children and (len(every) <= OPEN or not path)}
+                self._found, self._summary, self._open, self._tensors = found
                 self._arrange()
             self.redraw()
 
-        if not host(self).background["files"].submit(lambda: opening.read(file), done):
+        if not host(self).background["files"].submit(read, done):
             self.set_timer(0.1, lambda: self.show(file) if self.file == file else None)
 
     def _arrange(self) -> None:
@@ -74,7 +82,7 @@ class ContentsCanvas(CursorCanvas):
         found = self._found
         view = contents.ContentsView(
             file=str(self.file or ""), format=found.format if found else "", size=found.size if found else 0,
-            summary=summary(found) if found else "", places=self._places, refused=found.refused if found else (),
+            summary=self._summary, places=self._places, refused=found.refused if found else (),
             notes=found.notes if found else (), problem=self._problem, cursor=self.cursor, first=self.first,
             verified=self._verified,
         )  # fmt: skip
@@ -102,13 +110,13 @@ class ContentsCanvas(CursorCanvas):
             self.post_message(Noticed("that would be called by a reader that trusts the file; here it is only named"))
 
     def action_tensors(self) -> None:
-        if self._found is not None and self.file is not None and self._found.tensors():
+        if self._found is not None and self.file is not None and self._tensors:
             self.post_message(LookedInto(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to look at"))
 
     def action_plan(self) -> None:
-        if self._found is not None and self.file is not None and self._found.tensors():
+        if self._found is not None and self.file is not None and self._tensors:
             self.post_message(PlanAsked(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to load"))
@@ -118,10 +126,13 @@ class ContentsCanvas(CursorCanvas):
         if file is None or self._found is None:
             return
 
-        def verified(said: str) -> None:
-            self._verified = said
-            self.redraw()
+        def verified(said: str | None, error: Exception | None) -> None:
+            if self.file == file:
+                self._verified = said or (str(error) if isinstance(error, MlptuiError) else repr(error))
+                self.redraw()
 
-        self._verified = "comparing with the checksums ..."
-        self.redraw()
-        work(self, lambda: opening.verify(file), verified)
+        if host(self).background["verify"].submit(lambda: opening.verify(file), verified):
+            self._verified = "comparing with the checksums ..."
+            self.redraw()
+        else:
+            self.post_message(Noticed("the work before is not done yet", bad=True))
