@@ -13,6 +13,7 @@ from torch import nn
 from mlptui.core.architecture.parse import parse
 from mlptui.core.bench import Answer, History, Open, Refused, Request, Save, Saved, Sheet
 from mlptui.core.parameters.messages import Load, Plan, Planned, PlanRow, Put
+from mlptui.engine import codec
 from mlptui.engine.bench.workbench import Workbench
 from mlptui.engine.build import build
 from mlptui.engine.parameters.tensors import tensors
@@ -260,13 +261,14 @@ def test_what_is_no_file_of_tensors_is_one_sentence(workbench: Workbench, tmp_pa
 def test_a_network_opens_with_the_tensors_of_a_source(
     workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    """As the files screen does: what does not fit is drawn from the seed."""
-    file = written({n: t for n, t in theirs.items() if n[0] == "0"}, tmp_path / "w.pt")
-    sheet = answered(workbench, Open(text=NET, seed=3, source=str(file)))
-    assert isinstance(sheet, Sheet) and "2 tensors of w.pt loaded, 7 kept" in sheet.note
-    straight = Workbench(workbench.paths)
-    answered(straight, Open(text=NET, seed=3))
-    assert held(workbench) == held(straight) | bytes_of({n: t for n, t in theirs.items() if n[0] == "0"})
+    """As the files screen does: all of it, or nothing."""
+    some = written({n: t for n, t in theirs.items() if n[0] == "0"}, tmp_path / "some.pt")
+    answer = workbench.answer(Open(text=NET, seed=3, source=str(some)))
+    assert isinstance(answer, Refused) and "is missing; L loads what fits" in answer.message
+    every = written(theirs, tmp_path / "w.pt")
+    sheet = answered(workbench, Open(text=NET, seed=3, source=str(every)))
+    assert isinstance(sheet, Sheet) and "of w.pt loaded" in sheet.note and "kept" not in sheet.note
+    assert bytes_of(theirs).items() <= held(workbench).items()
 
 
 def test_a_whole_network_of_other_names_is_matched_in_order(workbench: Workbench, tmp_path: Path) -> None:
@@ -277,3 +279,25 @@ def test_a_whole_network_of_other_names_is_matched_in_order(workbench: Workbench
     assert found.count("renamed") == 9 and [r.source for r in found.rows if r.target == "3.weight"] == ["head.weight"]
     load(workbench, file)
     assert [*bytes_of(workbench.now.model.state_dict()).values()] == [*bytes_of(made.state_dict()).values()]
+
+
+def test_a_checkpoint_comes_onto_the_bench_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own network: lazy layers get their sizes from its data set; a tensor that is missing is said."""
+    from mlptui.store import checkpoints
+
+    monkeypatch.setenv("MLPTUI_HOME", str(tmp_path))
+    text = "nn.Sequential(nn.Flatten(), nn.LazyLinear(3), nn.ReLU(), nn.LazyLinear(10))"
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 3), nn.ReLU(), nn.Linear(3, 10))
+    state = net.state_dict()
+    facts = {"architecture": text, "recipe": {"data": {"name": "fashion-mnist-sample"}}, "metrics": {}}
+    for step, held in ((1, state), (2, {k: v for k, v in state.items() if k != "1.bias"})):
+        checkpoints.commit(tmp_path, step, {codec.MODEL: codec.encode_weights(held)}, facts)
+    bench_ = Workbench(Paths(tmp_path, tmp_path, tmp_path))
+    whole = bench_.answer(Open(text=text, source=str(tmp_path / checkpoints.name_of(1))))
+    assert isinstance(whole, Sheet) and not whole.unknown, whole
+    held = bench_.now.model.state_dict()
+    assert all(torch.equal(held[name], tensor) for name, tensor in state.items())
+    part = bench_.answer(Open(text=text, source=str(tmp_path / checkpoints.name_of(2))))
+    assert isinstance(part, Refused) and "1.bias is missing" in part.message
+    assert all(torch.equal(bench_.now.model.state_dict()[name], tensor) for name, tensor in state.items())

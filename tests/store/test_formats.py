@@ -28,7 +28,7 @@ from mlptui.store.formats.contents import DTYPES, Contents, FormatError
 
 MEGABYTE = 1 << 20
 PEAK = 200 * MEGABYTE  # beside what a file of at most 40 MB takes itself
-SECONDS, AT_THE_LIMITS = 1.0, 3.0  # of this process; the latter for what is made to take as much as is allowed
+SECONDS, AT_THE_LIMITS = 1.5, 8.0  # of this process on a busy machine; the latter for what takes all that is allowed
 ONE = {"w": ("F32", (1,))}
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 Make = Callable[[Path], "bytes | Path | None"]

@@ -5,6 +5,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mlptui.core.errors import RunError
@@ -36,8 +37,8 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
     total = run.state().steps or steps
     steps = max(2, min(steps, total))
     half = max(1, steps // 2)
-    recipe = _often(recipe, half)
     steps = half * 2
+    recipe = _often(recipe, half, steps, run.state().steps_per_epoch or 0)
     scratch = paths.state / "proofs" / f"{os.getpid()}-{secrets.token_hex(4)}"
     places = Paths(data=scratch, config=paths.config, state=paths.state)
     _sweep(scratch.parent)
@@ -79,23 +80,33 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
 def _sweep(folder: Path) -> None:
     """Remove what is left of proofs whose process was killed; a trainer that still runs there ends without its folder."""
     try:
-        left = [Path(e.path) for e in os.scandir(folder) if host.process_start(int(e.name.partition("-")[0])) is None]
-    except (OSError, ValueError):
+        found = list(os.scandir(folder))
+    except OSError:
         return
-    for one in left:
-        atomic.remove_folder_quietly(one)
+    for entry in found:
+        pid = entry.name.partition("-")[0]
+        if pid.isdecimal() and host.process_start(int(pid)) is None:
+            atomic.remove_folder_quietly(Path(entry.path))
 
 
-def _often(recipe: Recipe, every: int) -> Recipe:
-    """The same training with a checkpoint every so many steps, and none thrown away. Saving changes nothing of a training."""
+def _often(recipe: Recipe, every: int, steps: int, per_epoch: int) -> Recipe:
+    """The same training with a checkpoint every so many steps, and none thrown away. Saving changes nothing of a training.
+
+    It ends soon after those steps, also where nobody is left to end it, if its schedule does not go by the number of epochs.
+    """
     rules = recipe.checkpoints.model_copy(update={"every_steps": every, "every_epochs": 0, "every_minutes": 0.0, "keep": KEEP})
-    return recipe.model_copy(update={"checkpoints": rules, "parent": ""})
+    short = per_epoch and recipe.schedule.name in ("constant", "step")
+    epochs = min(recipe.epochs, -(-steps // per_epoch) + 1) if short else recipe.epochs
+    return recipe.model_copy(update={"checkpoints": rules, "parent": "", "epochs": epochs})
 
 
 def _copy(places: Paths, run: Run, recipe: Recipe) -> Run:
     """A run of its own with this recipe, and with what the first one began with."""
-    sources = {file.name: file.read_bytes() for file in run.source.glob("*.py")}
-    weights = run.weights_file.read_bytes() if recipe.weights else b""
+    try:
+        sources = {file.name: file.read_bytes() for file in run.source.glob("*.py")}
+        weights = run.weights_file.read_bytes() if recipe.weights else b""
+    except OSError as error:
+        raise RunError(f"what {run.id} began with cannot be read: {atomic.reason(error)}") from None
     return rundir.create(places, recipe, "proof", "proof", sources=sources, weights=weights)
 
 
@@ -117,6 +128,7 @@ def _until(run: Run, step: int, environment: Mapping[str, str], stop: Callable[[
             time.sleep(POLL)
     finally:
         if process.lives(pid):
-            os.kill(pid, signal.SIGKILL if kill or not wanted.is_dir() else signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if kill or not wanted.is_dir() else signal.SIGTERM)
     while process.lives(pid):
         time.sleep(POLL)

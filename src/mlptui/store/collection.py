@@ -20,6 +20,7 @@ from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.core.text import safe
 from mlptui.store import atomic, checkpoints, lock, rundir
 from mlptui.store.checkpoints import About, Checkpoint
+from mlptui.store.formats import opening
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
@@ -138,6 +139,8 @@ def checked_name(name: str) -> str:
         raise CheckpointError(
             f"a name has letters, digits, '-', '_' and '.', at most {MAX_NAME}, and begins with a letter or digit"
         )
+    if ".." in called or called.lower().endswith(opening.SUFFIXES):
+        raise CheckpointError(f"{called!r} looks like a file, or like a comparison of two; choose another name")
     if called in ("last", "best"):
         raise CheckpointError(f"{called!r} means another thing wherever a checkpoint is named; choose another name")
     return called

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mlptui.engine.bench.workbench import Workbench
 
 PREVIEWED = 12  # tensors that a preview shows with their histograms
+OTHER_FORMATS = (*exported.PICKLED, exported.NPY, exported.NPZ)
 BATCH = 64  # samples that a preview sends through
 NUMBERED = ("fill", "add", "scale", "noise")
 DTYPES = {
@@ -421,7 +422,7 @@ class Parameters:
 
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)
-        if request.paths or file.suffix.lower() != files.SUFFIX:
+        if request.paths or file.suffix.lower() in OTHER_FORMATS:
             return self._written(file, request.paths)
         data = weights.packed(self.model, self.workbench.now.text)
         try:

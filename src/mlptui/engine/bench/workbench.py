@@ -18,6 +18,7 @@ from mlptui.core.bench import Answer, Change, Compare, Fault, Input, Materialise
 from mlptui.core.errors import ArchitectureError, MlptuiError, UsageError
 from mlptui.core.parameters.console import ConsoleError
 from mlptui.core.parameters.messages import Plan
+from mlptui.core.parameters.plan import LOAD
 from mlptui.core.text import safe
 from mlptui.devices.cpu import CpuReader
 from mlptui.engine import foreign, judge, keeping, weights
@@ -34,6 +35,7 @@ from mlptui.engine.inspect.copies import CopyError, copied
 from mlptui.engine.inspect.flow import flow
 from mlptui.engine.inspect.probe import PROBE_SIZE, Probed, in_evaluation, probe
 from mlptui.engine.parameters import plans, ties
+from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.tensors import Named
 from mlptui.engine.seeding import WEIGHTS, mix, seed_weights
 from mlptui.store import checkpoints
@@ -116,7 +118,7 @@ class Workbench:
         if request.weights:
             note = weights.load(model, Path(request.weights), request.text)
         elif request.source:
-            note = plans.put(plans.draw(self.paths, model, Plan(source=request.source)))
+            note = self._as_it_was(model, request.source)
         elif request.keep and before is not None:
             note = weights.transplant(before.model, model)
         if before is not None and before.text == request.text and request.weights:  # it came back as it was
@@ -126,6 +128,22 @@ class Workbench:
             says, edited = f"open {label(tree)}", request.keep and before is not None and before.edited
             self.states.enter(State(tree, model, made, request.text, says, note, watched, drawn, edited=edited))
         return self.sheet()
+
+    def _as_it_was(self, model: torch.nn.Module, source: str) -> str:
+        """All tensors of a checkpoint into its own network, or none. Lazy layers get their sizes from the run's data set."""
+        if any(places.lazy_names(spot.module) for spot in places.spots(model)):
+            recipe = dict(checkpoints.load(Path(source)).manifest.get("recipe", {}))
+            first = inputs.batch(model, Input(data=str(recipe.get("data", {}).get("name", ""))), PROBE_SIZE, self.paths)
+            modes = [(spot.module, spot.module.training) for spot in places.spots(model)]
+            with torch.no_grad():
+                model.eval()(first.inputs)
+            for module, mode in modes:
+                module.training = mode
+        drawn = plans.draw(self.paths, model, Plan(source=source))
+        if odd := next((m for m in drawn.matches if m.action != LOAD), None):
+            name = safe(odd.target or odd.source, 80)
+            raise ParameterError(f"it does not fit its own network: {name} is {odd.state}; L loads what fits through a plan")
+        return plans.put(drawn)
 
     def change(self, request: Change) -> Sheet:
         before = self.now

@@ -1,6 +1,8 @@
 """A checkpoint as a folder that runs without mlptui: a plain PyTorch script, the weights, the data."""
 
 import io
+import os
+import secrets
 from pathlib import Path
 
 import torch
@@ -42,19 +44,22 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     torch.save(codec.weights_of(entry.checkpoint.read(codec.MODEL)), weights)
     if out.exists() and not _is_ours(out):
         raise UsageError(f"{out} holds other things than an export; it is not replaced")
-    made = out.with_name(f".{out.name}.part")
+    made = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}")
     names = [SCRIPT, WEIGHTS, f"{data.name}.npz"]
     try:
-        atomic.remove_folder_quietly(made)
         atomic.make_folder(made)
         atomic.write_new(made / SCRIPT, text.encode())
         atomic.write_new(made / WEIGHTS, weights.getvalue())
         write_arrays(data, made / names[2])
-        old = out.with_name(f".{out.name}.old")
+        old = out.with_name(f"{made.name}.old")
         if out.exists():
-            atomic.remove_folder_quietly(old)
             out.rename(old)
-        made.rename(out)
+        try:
+            made.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
         atomic.remove_folder_quietly(old)
         atomic.fsync_folder(out.parent)
     except (OSError, StorageError) as error:
@@ -65,9 +70,11 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether nothing but an export lies there."""
+    """Whether nothing but an export lies there, or nothing."""
     try:
         names = {entry.name for entry in folder.iterdir()}
+        head = (folder / SCRIPT).read_bytes()[:2000] if SCRIPT in names else b""
     except OSError:
         return False
-    return {SCRIPT, WEIGHTS} <= names and all(name in (SCRIPT, WEIGHTS) or name.endswith(".npz") for name in names)
+    others = names - {SCRIPT, WEIGHTS}
+    return not names or (b"Written by mlptui" in head and len(others) <= 1 and all(n.endswith(".npz") for n in others))

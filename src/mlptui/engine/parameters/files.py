@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from mlptui.core.text import safe
+from mlptui.core.text import counted, safe
 from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
@@ -46,6 +46,7 @@ class TensorFile(nn.Module):
 
     about: Mapping[str, str] = MappingProxyType({})
     order: tuple[str, ...] = ()
+    left_out = 0  # tensors of the file that are not in it
 
 
 def is_there(paths: Paths, where: str) -> bool:
@@ -78,9 +79,14 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
     path = Path(where).expanduser()
     if (path / MANIFEST).is_file():
         checkpoint = checkpoints.load(path)
-        return of_checkpoint(checkpoint), ", ".join(filter(None, (str(checkpoint.manifest.get("run", "")), checkpoint.name)))
+        owner = str(checkpoint.manifest.get("run", ""))
+        if path.parent.name == "checkpoints":  # as it is called now; a copy elsewhere knows what it was called
+            owner = path.absolute().parent.parent.name
+        return of_checkpoint(checkpoint), ", ".join(filter(None, (owner, checkpoint.name)))
     if path.suffix == SUFFIX or path.is_file():
-        return of_file(path), safe(path.name, 200)
+        found = of_file(path)
+        more = f" without {counted(found.left_out, 'tensor')} of types that are not shown" if found.left_out else ""
+        return found, safe(path.name, 200) + more
     if OF_A_RUN.fullmatch(where):
         entry = collection.find(paths, where)
         if entry.checkpoint is None:
@@ -155,12 +161,15 @@ def of_file(path: Path) -> TensorFile:
     """
     found = opening.read(path)
     reader = _Reader(path, found.size)
-    given = {name: one for name, one in found.tensors().items() if one.dtype in DTYPES}
+    every = found.tensors()
+    given = {name: one for name, one in every.items() if one.dtype in DTYPES}
     if not given:
         raise ParameterError(f"{safe(path.name, 200)} holds no tensors that can be shown")
     first: dict[Stored, str] = {}  # of what lies in one place only once, as tied parameters do
     aliases = {name: first.setdefault(replace(one, learns=False), name) if one.count else name for name, one in given.items()}
-    return _folder(given, lambda name: reader.tensor(given[name]), aliases, dict(found.about))
+    made = _folder(given, lambda name: reader.tensor(given[name]), aliases, dict(found.about))
+    made.left_out = len(every) - len(given)
+    return made
 
 
 class _Reader:

@@ -18,6 +18,7 @@ from mlptui.store.formats import opening
 from mlptui.store.paths import Paths
 
 SAVED = ("parameter", "buffer")
+_whole: set[tuple[object, ...]] = set()  # files that were compared with their checksums, as long as they stay as they were
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     if not files.is_there(paths, request.source):
         raise ParameterError(f"{safe(request.source, 200)} is no checkpoint, run or file of tensors that is there")
     path = Path(request.source).expanduser()
-    if path.is_file():
+    if path.is_file() and (mark := files.version(paths, request.source)) not in _whole:
         opening.verify(path)
+        _whole.add(mark)
     folder, of = files.opened(paths, request.source)
     given = {name: tensor.detach() for name, tensor in folder.named_parameters(remove_duplicate=False)}
     sources = {name: given[name] for name in folder.order}

@@ -99,6 +99,10 @@ def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
     )
 
 
+def _same_run(one: CheckpointRow, other: CheckpointRow) -> bool:
+    return one.id.partition("/")[0] == other.id.partition("/")[0]
+
+
 def _why_no_name(name: str) -> str:
     try:
         collection.checked_name(name)
@@ -218,7 +222,7 @@ class FilesCanvas(CursorCanvas):
             return
         before = self.marked
         if not before or before == row.folder:
-            earlier = [one for one in self.all if one.run == row.run and one.step < row.step]
+            earlier = [one for one in self.all if _same_run(one, row) and one.step < row.step]
             if not earlier:
                 self.post_message(Noticed("mark another checkpoint with space, then = here compares the two"))
                 return
@@ -308,7 +312,7 @@ class FilesCanvas(CursorCanvas):
         """Whether it can be loaded; else the newest good one of its run is named."""
         if not row.damaged:
             return True
-        good = next((one for one in self.all if one.run == row.run and not one.damaged), None)
+        good = next((one for one in self.all if _same_run(one, row) and not one.damaged), None)
         self.post_message(Noticed(row.damaged + (f"; the newest good one is step {good.step:,}" if good else ""), bad=True))
         return False
 
