@@ -258,7 +258,7 @@ def _prune(options: argparse.Namespace) -> int:
     keep = options.keep or run.recipe().checkpoints.keep
     entries = [entry for entry in collection.of_run(run) if entry.checkpoint]
     why = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
-    spare = [entry for entry in entries if entry.folder.name not in why]
+    spare = collection.spare(run, keep)
     frees = sum(entry.size for entry in spare)
     if options.json:
         output.as_json({"run": run.id, "keeps": why, "removes": [entry.folder.name for entry in spare], "frees": frees})

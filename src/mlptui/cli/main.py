@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         from mlptui.core.errors import MlptuiError, UsageError
 
+        if isinstance(error, RuntimeError) and "home directory" in str(error):  # of ~nobody
+            return _complain(UsageError("there is no such home folder: ~ is followed by a user's name"), WRONG_USAGE)
         if not isinstance(error, MlptuiError):
             return _unforeseen(error)
         return _complain(error, WRONG_USAGE if isinstance(error, UsageError) else FAILED)

@@ -15,7 +15,6 @@ from mlptui.store.formats.contents import Contents, FormatError, Node, dense, st
 HEAD = 1 << 16  # bytes; numpy itself takes headers of at most 10,000
 PACKED = 5_000  # members that are unpacked for their headers: half a second
 NPY, NPZ = "npy", "npz"
-MAGIC = npy.MAGIC_PREFIX
 
 _KINDS = {
     "f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u8": "U64", "u4": "U32",

@@ -8,16 +8,18 @@ from typing import BinaryIO, TypeVar
 from mlptui.core.errors import StorageError
 from mlptui.core.text import safe
 from mlptui.store import atomic
-from mlptui.store.formats import arrays, pytorch, safetensors, zips
+from mlptui.store.formats import pytorch, safetensors, zips
 from mlptui.store.formats.contents import Contents, FormatError
 
+NPY_MAGIC = b"\x93NUMPY"
+PICKLES = (".pkl", ".pickle")
 SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".bin", ".ckpt", ".params", ".pkl", ".pickle")
 
 
 def sniff(head: bytes) -> str:
     """The format of a file that begins so: safetensors, npy, zip, pickle, or "" for none of them."""
-    if head.startswith(arrays.MAGIC):
-        return arrays.NPY
+    if head.startswith(NPY_MAGIC):
+        return "npy"
     if head.startswith(zips.MAGIC):
         return "zip"
     if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= safetensors.HEADER_LIMIT:
@@ -45,13 +47,17 @@ def read(path: Path) -> Contents:
         stream.seek(0)
         if kind == safetensors.FORMAT:
             return safetensors.read(stream, size)
-        if kind == arrays.NPY:
+        if kind == "npy":
+            from mlptui.store.formats import arrays  # numpy comes only where there is something for it
+
             return arrays.read(stream, size)
-        if kind == "pickle":
+        if kind == "pickle" or (not kind and size and path.suffix.lower() in PICKLES):  # protocols 0 and 1 have no beginning
             return pytorch.read_stream(stream, size)
         if kind == "zip":
             with zips.opened(stream) as archive:
                 if any(name.endswith(".npy") for name in archive.namelist()):
+                    from mlptui.store.formats import arrays
+
                     return arrays.read_many(stream, size, archive)
                 return pytorch.read_zip(stream, size, archive)
         raise FormatError("it is neither safetensors nor of NumPy or PyTorch" if size else "it is empty")

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from mlptui.core.text import counted, safe, size
@@ -362,5 +363,11 @@ def _short(value: Any) -> str:
         case int() if abs(value) >= 1 << 256:
             return "a very large number"
         case str():
-            return safe(repr(value[:200]) + ("…" if len(value) > 200 else ""), 300)
+            return _quoted(value)
     return safe(value, 200)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(value: str) -> str:
+    """The same text may stand in a file very often."""
+    return safe(repr(value[:200]) + ("…" if len(value) > 200 else ""), 300)
