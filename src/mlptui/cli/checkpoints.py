@@ -294,7 +294,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     found = judge(paths.find(), entry.checkpoint, options.part, options.data, entry.run.source, options.device)
     if options.json:
-        output.as_json({"id": entry.id, **vars(found)})
+        output.as_json({"id": entry.id, **found.model_dump(exclude={"kind"})})
     else:
         score = text.score(found.score, found.score_name)
         samples = text.counted(found.samples, "sample")

@@ -15,7 +15,7 @@ examples:
   mlptui export last metrics.csv                   a row a step; --epochs a row an epoch; .json has all
   mlptui export last logs --as tensorboard         event files; needs pip install 'mlptui[tensorboard]'
 
-every file is read back, or run, and compared; exit code 1 where it did not come back as it was
+tensors are read back, .onnx and .pt2 are run, and compared; what differs is not written (exit code 1)
 """
 FORMATS = ("script", "tensorboard")
 METRICS = (".csv", ".json")

@@ -1,6 +1,6 @@
 """A checkpoint's network, built anew and judged on any part of any data set that fits."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mlptui.core.architecture.parse import parse
-from mlptui.core.bench import Input
+from mlptui.core.bench import Input, Judgement
 from mlptui.core.errors import CheckpointError, DataError, MlptuiError, UsageError
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.text import safe
@@ -25,19 +25,6 @@ from mlptui.store.checkpoints import Checkpoint
 from mlptui.store.paths import Paths
 
 PARTS = ("test", "validation", "train")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """`score` is what `score_name` says: accuracy, or R2. `same_data` where the run was trained on this set."""
-
-    data: str
-    part: str
-    samples: int
-    loss: float
-    score: float
-    score_name: str
-    same_data: bool
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:
@@ -63,7 +50,7 @@ def network_of(checkpoint: Checkpoint, first: torch.Tensor, outputs: int, kept: 
 
 def judge(
     paths: Paths, checkpoint: Checkpoint, part: str = "test", data_name: str = "", kept: Path | None = None, where: str = "cpu"
-) -> Judged:
+) -> Judgement:
     """Loss and score over one part of a data set (empty: the run's own), with the run's own normalisation.
 
     Raises DataError where the set does not fit, and what reading and building raise.
@@ -92,7 +79,7 @@ def judge(
         loss, score = evaluate(model, made, goal, autocast)
     finally:
         matmul.use(matmul.DEFAULT)
-    return Judged(name, part, len(rows), loss, score, goal.score, same)
+    return Judgement(data=name, part=part, samples=len(rows), loss=loss, score=score, score_name=goal.score, same_data=same)
 
 
 def with_batch(

@@ -47,7 +47,7 @@ class CheckpointWork:
 
         def loaded(sheet: Sheet) -> None:
             session.kept = sheet
-            self._tell(f"{asked.what} is on the bench; 2 network, 3 tensors, 4 trains it on")
+            self._tell(f"{asked.what} is on the bench; 2 network, 3 tensors, 4 train")
 
         def load() -> None:
             self._tell(f"loading {asked.what} ...")

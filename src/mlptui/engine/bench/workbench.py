@@ -392,7 +392,7 @@ class Workbench:
     def evaluate(self, request: bench.Evaluate) -> bench.Judgement:
         checkpoint = checkpoints.load(Path(request.folder))
         kept = Path(request.folder).parent.parent / "source"
-        return bench.Judgement(**vars(judge.judge(self.paths, checkpoint, request.part, request.data, kept)))
+        return judge.judge(self.paths, checkpoint, request.part, request.data, kept)
 
 
 def _untied(layer: Layer) -> Layer:

@@ -124,9 +124,12 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
         kind = torch.float64 if wide else torch.float32
         return other[name].detach().to(kind) - one[name].detach().to(kind)
 
-    run, _, step = before[1].rpartition(", ")
-    told = after[1].removeprefix(f"{run}, ") if run else after[1]
-    return _folder(names, change, {}, {}), f"what changed from {step} to {told}" + (f" of {run}" if told != after[1] else "")
+    run, _, step = before[1].rpartition(", step-")
+    if run and after[1].startswith(f"{run}, step-"):
+        told = f"step {int(step):,} to {int(after[1].removeprefix(f'{run}, step-')):,} of {run}"
+    else:
+        told = f"{before[1]} to {after[1]}"
+    return _folder(names, change, {}, {}), f"what changed from {told}"
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:

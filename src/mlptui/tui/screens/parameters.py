@@ -272,7 +272,7 @@ class ParamsScreen(BenchScreen):
     def _scrub(self, by: int) -> None:
         """Another checkpoint of the run that is looked at; the tensor under the cursor and the view stay."""
         source, paths = self.state.source, host(self).paths
-        hint = "< and > go through the checkpoints of a run; o opens one, or enter in area 6"
+        hint = "< and > go through a run's checkpoints; enter in area 6 opens one"
         if not source:
             self.say(hint)
             return

@@ -194,6 +194,7 @@ class RunsCanvas(CursorCanvas):
     def action_continue(self) -> None:
         row = self.chosen
         if row is None:
+            self.post_message(Noticed("there is no run here"))
             return
         if row.status.live:
             self.post_message(Noticed(f"{row.id} is {row.status}; it goes on by itself", bad=True))
@@ -213,6 +214,7 @@ class RunsCanvas(CursorCanvas):
         """Three short trainings in a folder of their own, in the background."""
         row = self.chosen
         if row is None or self._proving:
+            self.post_message(Noticed("there is no run here" if row is None else "another proof is under way; esc stops it"))
             return
         run = Run(self._paths.runs / row.id)
         self._stop_proving = False
