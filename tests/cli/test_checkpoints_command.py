@@ -67,12 +67,20 @@ def test_one_flipped_bit_is_told_with_what_to_use_instead(mlptui, run: Run) -> N
     data[-100] ^= 4
     file.write_bytes(data)
     said = mlptui("checkpoints", "verify")
-    assert said.code == 1 and "model.safetensors (checksum)" in said.out and f"{run.id}/{before.name}" in said.out
+    assert said.code == 1 and "model.safetensors: bytes" in said.out and f"{run.id}/{before.name}" in said.out
     (damaged,) = [row for row in mlptui("checkpoints", "verify", "--json").lines if row["damaged"]]
     assert damaged["id"] == f"{run.id}/{newest.name}" and damaged["newest_good"] == f"{run.id}/{before.name}"
     assert mlptui("checkpoints", "verify", f"last/{before.name}").code == 0
-    said = mlptui("checkpoints", "copy", "last", "/nonexistent")
-    assert said.code == 1 and "damaged" in said.err
+    for words in (
+        ("checkpoints", "copy", "last", "/nonexistent"),
+        ("checkpoints", "evaluate", "last"),
+        ("export", "last", str(run.folder / "x"), "--as", "script"),
+        ("runs", "continue", "last", "--epochs", "9"),
+    ):
+        said = mlptui(*words)
+        assert said.code == 1 and "damaged" in said.err and f"the newest whole one is {run.id}/{before.name}" in said.err, (
+            words
+        )
 
 
 def test_a_copy_can_be_looked_into_and_is_the_same(mlptui, run: Run, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """`mlptui export`: from a trained run to files that other programs read, each compared; nothing of a person's is replaced."""
 
 import csv
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from process.trainers import Zygote, events, make_run, recipe
+from process.trainers import Zygote, events, eventually, make_run, recipe
 from safetensors.torch import load_file
 
 from mlptui.core.events import Kind
-from mlptui.store import checkpoints
+from mlptui.core.status import Status
+from mlptui.store import checkpoints, paths
 from mlptui.store.rundir import Run
 from mlptui.store.steps import read_rows
 
@@ -166,6 +169,84 @@ def test_a_script_judges_the_weights_as_the_run_did_and_trains_them_anew(mlptui,
     wanted = f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
     assert printed(folder) == wanted
     assert printed(folder, "train") == wanted, "the same training gives the same network"
+
+
+OWN = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, hidden=8):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+
+    def forward(self, x):
+        return self.net(x)
+"""
+
+
+def trained(mlptui, *words: str) -> None:
+    """A run of the command itself, which has ended."""
+    usual = ("--epochs", "1", "--device", "cpu", "--threads", "1", "--data", "fashion-mnist-sample", "--detach")
+    said = mlptui("train", *usual, *words)
+    assert said.code == 0, said
+    made = Run(paths.find().runs / said.out.strip())
+    eventually(lambda: made.state_file.exists() and not made.verdict().status.live, "the end")
+    assert made.verdict().status is Status.FINISHED, made.log_tail(5)
+
+
+def test_a_script_takes_a_persons_own_file_along_as_the_run_had_it(mlptui, trainers: Zygote, tmp_path: Path) -> None:
+    file = tmp_path / "own" / "nets.py"
+    file.parent.mkdir()
+    file.write_text(OWN)
+    trained(mlptui, "--architecture", f"{file}:Net(hidden=6)")
+    code = hashlib.sha256(file.read_bytes()).hexdigest()
+    for words in (("checkpoints", "evaluate", "last"), ("export", "last", str(tmp_path / "n.pt2"))):
+        said = mlptui(*words)
+        assert said.code == 0 and "runs the code in" in said.err and code in said.err, "named before it is run"
+    file.write_text("raise RuntimeError('not as the run had it')")
+    folder = tmp_path / "taken"
+    said = mlptui("export", "last", str(folder), "--as", "script", "--json")
+    assert said.code == 0 and "nets.py" in said.json["files"], said
+    shutil.rmtree(file.parent)
+    judged = mlptui("checkpoints", "evaluate", "last", "--json").json
+    assert printed(folder) == f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
+    assert printed(folder, "train") == printed(folder)
+    assert mlptui("export", "last/0", str(folder), "--as", "script", "--force").code == 0, "an export replaces itself"
+    (folder / "mine.py").write_text("years")
+    said = mlptui("export", "last", str(folder), "--as", "script", "--force")
+    assert said.code and (folder / "mine.py").read_text() == "years"
+
+
+@pytest.mark.parametrize("knobs", [("--shift", "2", "--flip"), ("--on-divergence", "skip")], ids=" ".join)
+def test_what_a_script_cannot_train_it_judges_all_the_same(
+    mlptui, trainers: Zygote, tmp_path: Path, knobs: tuple[str, ...]
+) -> None:
+    trained(mlptui, "--architecture", "nn.Sequential(nn.Flatten(), nn.Linear(784, 10))", *knobs)
+    folder = tmp_path / "taken"
+    assert mlptui("export", "last", str(folder), "--as", "script").code == 0
+    text = (folder / "run.py").read_text()
+    assert "It judges and does not train" in text and "def train(" not in text
+    judged = mlptui("checkpoints", "evaluate", "last", "--json").json
+    assert printed(folder) == f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
+
+
+def test_a_network_that_cannot_be_exported_is_one_sentence(mlptui, tmp_path: Path) -> None:
+    for name in ("n.onnx", "n.pt2"):
+        said = mlptui("export", "fixed-hidden", str(tmp_path / name), "--input", "20")
+        assert said.code == 1 and said.out == "" and said.err.count("\n") == 1, said
+        assert "data-dependent" in said.err and "\x1b" not in said.err and not (tmp_path / name).exists()
+
+
+def test_a_file_of_one_tensor_is_one_array(mlptui, tmp_path: Path) -> None:
+    torch.save(torch.arange(4), tmp_path / "x-file")
+    assert mlptui("export", str(tmp_path / "x-file"), str(tmp_path / "x.npy")).code == 0
+    assert np.array_equal(np.load(tmp_path / "x.npy"), np.arange(4))
+
+
+def test_what_a_state_dict_does_not_have_is_named_where_it_is_left_out(mlptui, tmp_path: Path) -> None:
+    said = mlptui("export", "fixed-hidden", str(tmp_path / "m.pt"))
+    assert said.code == 0 and "not in a state_dict, so not written: rand_weight" in said.err, said
 
 
 def test_force_replaces_only_what_an_export_made(mlptui, run: Run, tmp_path: Path) -> None:

@@ -86,3 +86,9 @@ def test_a_resume_takes_back_the_epochs_after_its_step() -> None:
         ("started", 0), ("epoch", 10), ("checkpoint", 10), ("resumed", 10), ("epoch", 20),
     ]  # fmt: skip
     assert kept[-1] is log[-1]
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_its_history_anew() -> None:
+    """Saving goes on beside the training, so an epoch can be over before the first checkpoint is committed."""
+    log = [Event(Kind.STARTED, 0), Event(Kind.EPOCH, 5), Event(Kind.STARTED, 0), Event(Kind.EPOCH, 5), Event(Kind.EPOCH, 10)]
+    assert without_taken_back(log) == [log[0], *log[2:]]

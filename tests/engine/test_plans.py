@@ -12,10 +12,11 @@ from torch import nn
 
 from mlptui.core.architecture.parse import parse
 from mlptui.core.bench import Answer, History, Open, Refused, Request, Save, Saved, Sheet
-from mlptui.core.parameters.messages import Load, Plan, Planned, PlanRow, Put
+from mlptui.core.parameters.messages import Console, List, Load, Measure, Plan, Planned, PlanRow, Put, View
 from mlptui.engine import codec
 from mlptui.engine.bench.workbench import Workbench
 from mlptui.engine.build import build
+from mlptui.engine.parameters import sources
 from mlptui.engine.parameters.tensors import tensors
 from mlptui.store.paths import Paths
 
@@ -240,7 +241,7 @@ def test_a_checkpoint_is_loaded_by_its_name_and_one_flipped_byte_refuses_it(work
     for source in (saved.folder, "mine", "mine/1", "mine/last"):
         answered(workbench, Open(text=NET, seed=6))
         assert held(workbench) != drawn
-        assert "9 tensors of mine, step-0000000001 loaded" in load(workbench, source)
+        assert "9 tensors of step 1 of mine loaded" in load(workbench, source)
         assert held(workbench) == drawn
     answered(workbench, Open(text=NET, seed=6))
     flip(Path(saved.folder) / "model.safetensors", -1)
@@ -301,3 +302,38 @@ def test_a_checkpoint_comes_onto_the_bench_whole_or_not_at_all(tmp_path: Path, m
     part = bench_.answer(Open(text=text, source=str(tmp_path / checkpoints.name_of(2))))
     assert isinstance(part, Refused) and "1.bias is missing" in part.message
     assert all(torch.equal(bench_.now.model.state_dict()[name], tensor) for name, tensor in state.items())
+
+
+def test_a_file_that_its_owner_cuts_off_while_it_is_looked_at_is_said_and_opened_again(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    file = tmp_path / "w.safetensors"
+    save_file({"big": torch.ones(500_000)}, file)
+    answered(workbench, List(source=str(file)))
+    look = Measure(paths=("big",), source=str(file))
+    answered(workbench, look)
+    with file.open("r+b") as stream:  # in place: the pages behind the mapping are gone
+        stream.truncate(5000)
+    for request in (look, View(path="big", source=str(file)), Console(text="big.sum()", source=str(file))):
+        assert "was changed while it was looked at" in refused(workbench, request)
+    save_file({"big": torch.zeros(7)}, file)
+    assert "was changed" in refused(workbench, look), "until it was listed anew"
+    answered(workbench, List(source=str(file)))
+    answered(workbench, look)
+
+
+def test_a_file_is_planned_into_what_lies_in_another_file(workbench: Workbench, tmp_path: Path) -> None:
+    """As `mlptui params load FILE RUN` does: both are only tensors under names."""
+    names = workbench.now.model.state_dict()
+    save_file({f"module.{name}": torch.ones_like(t) for name, t in names.items()}, tmp_path / "ddp.safetensors")
+    save_file(dict(names), tmp_path / "plain.safetensors")
+    target = sources.opened(workbench.paths, str(tmp_path / "plain.safetensors"), "", 0)
+    found = answered(target, Plan(source=str(tmp_path / "ddp.safetensors")))
+    assert isinstance(found, Planned) and {row.state for row in found.rows} == {"renamed"} and len(found.rows) == len(names)
+
+
+@pytest.mark.parametrize("path", ["0", "1.k", "[0]", "net[1].k", 'net["0"]'])
+def test_what_a_list_in_a_file_holds_is_shown_by_its_path(path: str, paths: Paths, tmp_path: Path) -> None:
+    torch.save([torch.arange(4), {"k": torch.arange(4)}], tmp_path / "x-files")
+    opened = sources.opened(paths, str(tmp_path / "x-files"), "", 0)
+    assert "tensor([0, 1, 2, 3])" in answered(opened, Console(text=path)).lines

@@ -120,8 +120,18 @@ def epochs(run: Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in e.data.items() if k not in timed} for e in kept if e.kind == Kind.EPOCH]
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_run_taken_up_at_any_step_ends_bit_for_bit_as_the_undisturbed_one(optimiser: str, fast_disk: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "numbers"])
+def test_a_run_taken_up_at_any_step_ends_bit_for_bit(optimiser: str, fast_disk: Path) -> None:
+    taken_up_at_any_step(optimiser, fast_disk)
+
+
+@pytest.mark.parametrize("optimiser", [name for name in OPTIMISERS if name not in ("sgd", "adam", "numbers")])
+def test_a_run_of_any_optimiser_taken_up_at_any_step_ends_bit_for_bit(optimiser: str, fast_disk: Path, campaign: None) -> None:
+    taken_up_at_any_step(optimiser, fast_disk)
+
+
+def taken_up_at_any_step(optimiser: str, fast_disk: Path) -> None:
+    """As the undisturbed one, whatever the step."""
     straight = make_run(recipe_of(optimiser, every_steps=1, keep=10_000))
     assert conduct(straight) is Status.FINISHED
     finished = events(straight, Kind.FINISHED)[0]

@@ -105,6 +105,8 @@ def test_another_optimizer_begins_anew_with_its_usual_rate(forked: Zygote, go_on
         "exp_avg",
         "exp_avg_sq",
     }
+    (told,) = events(second, Kind.RESUMED)
+    assert (told["exact"], told["why"]) == (False, "adam begins anew"), "its state is not that of the run before"
     assert {row.lr for row in rows_without_wall(second)} == {0.001} and rest["groups"][0]["lr"] == 0.001
     assert go_on(second, epochs=3, optimizer__name="sgd").recipe().optimizer.lr == 0.1
 

@@ -12,9 +12,11 @@ from safetensors.torch import save
 
 from mlptui.cli.main import main
 from mlptui.core.errors import CheckpointError, RunError
+from mlptui.core.status import Status
 from mlptui.launch import process, prove, trainer
 from mlptui.store import checkpoints, host, lock, paths, proof, recipes
-from mlptui.store.checkpoints import Checkpoint
+from mlptui.store.checkpoints import Checkpoint, name_of
+from mlptui.store.control import LAST_STEP
 from mlptui.store.proof import Proof
 from mlptui.store.rundir import Run
 from mlptui.store.steps import Row
@@ -75,6 +77,8 @@ def test_a_runs_resume_is_proved_exact(run: Run, started: list[tuple[Run, int]],
     assert files_of(run) == before, "the run itself is as it was"
     assert main(["runs", "show", "last"]) == 0
     assert "resume exact: 10 steps straight, and with a kill after step" in capsys.readouterr().out
+    assert main(["runs", "prove", "last", "--steps", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 6, "never fewer than were asked for; the kill is in the middle"
     for words in (("--steps", "1"), ("--steps", "-5")):
         assert main(["runs", "prove", "last", *words]) == 2
 
@@ -124,6 +128,14 @@ def test_a_training_that_fails_proves_nothing(run: Run, started: list[tuple[Run,
         prove.prove(paths.find(), run, 10, {}, lambda _: None, lambda: False)
     assert "no-such-set" in str(caught.value) and str(caught.value).isprintable()
     nothing_is_left(started)
+
+
+def test_a_trainer_that_is_left_alone_ends_after_the_last_step_whatever_its_schedule_is(trainers: Zygote) -> None:
+    made = make_run(recipe(epochs=100_000, schedule__name="cosine"))
+    pid = trainer.start(made, {LAST_STEP: "7"})
+    eventually(lambda: not process.lives(pid), "its end", 60)
+    state = made.state()
+    assert (state.status, state.step) == (Status.STOPPED, 7) and checkpoints.newest(made.checkpoints).name == name_of(7)
 
 
 def test_what_a_dead_one_left_is_swept_and_a_living_ones_stays(run: Run, started: list[tuple[Run, int]]) -> None:

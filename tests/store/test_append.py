@@ -4,11 +4,11 @@ import errno
 import itertools
 import os
 import random
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import fill
 
 from mlptui.core.events import Kind
 from mlptui.store import append
@@ -190,31 +190,6 @@ def test_a_file_that_vanished_makes_nobody_fail(tmp_path: Path) -> None:
     file.append(b"b\n")
     file.sync()
     file.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"a small file system cannot be mounted: {error}")
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(place: Path, leaving: int) -> Path:
-    """Fill the disk but for `leaving` bytes, in whole pages."""
-    ballast = place / "ballast"
-    stats = os.statvfs(place)
-    free = stats.f_bavail * stats.f_frsize
-    ballast.write_bytes(b"x" * max(0, free - leaving))
-    return ballast
 
 
 def test_a_full_disk_loses_no_row_and_no_event_at_any_boundary(small_disk: Path, counts) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import fill, read_only
 from forks import exit_code, fork
 from tensors import tensor_file
 from test_checkpoint_faults import ERRNOS, Fault, faulty, refuse
@@ -127,34 +129,73 @@ def operation_again(paths: Paths, operation: Callable[[Paths], None]) -> None:
 def test_kills_at_random_moments_of_all_of_them(tmp_path: Path, counts) -> None:
     """500 with --campaign."""
     chance = random.Random(6)
-    for i in range(counts(25, 500)):
+
+    def back(paths: Paths) -> None:
+        collection.rename(paths, Run(paths.saved / "three"), "two")
+
+    for i in range(counts(40, 500)):
         paths = prepared(tmp_path / f"r{i}")
 
         def work(paths: Paths = paths, seed: int = i) -> int:
             order = random.Random(seed)
             while True:
-                operation = order.choice((save, note, went_on))
-                operation(paths)
+                try:
+                    order.choice((*OPERATIONS, back))(paths)
+                except MlptuiError:  # what it is about is in the trash, or has another name
+                    pass
 
         pid = fork(work)
         time.sleep(chance.random() * 0.02)  # the moment is what is random here; nothing is waited for
         os.kill(pid, signal.SIGKILL)
         exit_code(pid)
-        entries = collection.everything(paths)
-        assert len(entries) >= 4 and all(not collection.verify(entry) for entry in entries)
+        assert whole(paths) >= 4
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_read_only_folders_are_said_and_lose_nothing(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_random_moments_loses_nothing(small_disk: Path) -> None:
+    """What was refused can be done once there is room."""
+    chance, refused = random.Random(12), 0
+    for i in range(500):
+        home = small_disk / f"h{i}"
+        paths, operation = prepared(home), chance.choice(OPERATIONS)
+        ballast = fill(small_disk, 4096 * chance.randrange(6))
+        try:
+            operation(paths)
+        except MlptuiError as error:
+            refused += 1
+            assert (str(error).isprintable() and "the disk is full" in str(error)) or "free" in str(error), error
+        intact(paths)
+        ballast.unlink()
+        operation_again(paths, operation)
+        shutil.rmtree(home)
+    assert refused
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
+def test_a_read_only_file_system_is_said_and_loses_nothing(tmp_path: Path, operation) -> None:
     paths = prepared(tmp_path / "home")
-    folders = [paths.saved, *paths.saved.iterdir(), *(run.checkpoints for run in collection.owners(paths))]
-    try:
-        for folder in folders:
-            folder.chmod(0o500)
-        for operation in OPERATIONS:
-            with pytest.raises(MlptuiError):
-                operation(paths)
-    finally:
-        for folder in folders:
-            folder.chmod(0o700)
-    intact(paths)
+    with read_only(paths.data):
+        with pytest.raises(MlptuiError, match="read-only"):
+            operation(paths)
+        intact(paths)
+    operation_again(paths, operation)
+
+
+def test_retention_on_a_full_or_read_only_disk_loses_nothing_that_it_keeps(small_disk: Path, counts) -> None:
+    chance = random.Random(3)
+    for i in range(counts(10, 500)):
+        parent = small_disk / f"r{i}"
+        parent.mkdir()
+        for step in range(1, 9):
+            checkpoints.commit(parent, step, FILES, {"metrics": {"valid_accuracy": step % 5 / 5, "valid_loss": 1.0}})
+        keeps = set(checkpoints.kept(checkpoints.listed(parent)[0], 2))
+        ballast = fill(small_disk, 4096 * chance.randrange(3))
+        if i % 2:
+            with read_only(parent):
+                assert checkpoints.prune(parent, 2) == [] and len(checkpoints.folders(parent)) == 8
+        else:
+            checkpoints.prune(parent, 2)
+        there, damaged = checkpoints.listed(parent)
+        assert keeps <= {one.name for one in there} and not damaged
+        assert all(one.read("model.safetensors") for one in there)
+        ballast.unlink()
+        shutil.rmtree(parent)

@@ -50,7 +50,7 @@ def test_train_stop_load_the_best_compare_export_and_run_it_elsewhere(terminal, 
     viewer.press("\x1b")
     viewer.wait_for("checkpoints")
     viewer.press("=")
-    viewer.wait_for("to read, esc goes back", 60)
+    viewer.wait_for("changes from step", 60)
     viewer.press("q")
     assert viewer.wait_end() == 0
 

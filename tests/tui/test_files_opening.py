@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
 from mlptui.core.parameters.messages import Planned, PlanRow
@@ -16,11 +17,12 @@ from mlptui.core.status import Status
 from mlptui.engine import codec
 from mlptui.store import checkpoints, collection, rundir
 from mlptui.store import state as states
-from mlptui.tui.messages import SaveAsked
+from mlptui.tui.messages import PlanAsked, SaveAsked
 from mlptui.tui.render import contents, plan
 from mlptui.tui.render.cells import Glyphs
-from mlptui.tui.screens.files import FilesCanvas, FilesScreen
+from mlptui.tui.screens.files import FilesScreen
 from mlptui.tui.screens.plan import PlanScreen
+from mlptui.tui.widgets.checkpoints import FilesCanvas
 from mlptui.tui.widgets.contents import ContentsCanvas
 
 from .conftest import screen_text, settle
@@ -51,6 +53,69 @@ async def open_file(pilot, file: Path) -> ContentsCanvas:
     canvas = app.screen.query_one(ContentsCanvas)
     await settle(pilot, lambda: canvas._places is not None or canvas._problem)
     return canvas
+
+
+async def test_a_checkpoint_that_was_copied_out_is_opened_by_its_folder(make_app, kept, tmp_path) -> None:
+    run = kept()
+    place = collection.copy_out(collection.of_run(run)[0], tmp_path)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        canvas = await open_file(pilot, place)
+        assert canvas.file == place / codec.MODEL and not canvas._problem
+        await settle(pilot, lambda: "4 tensors" in screen_text(app))
+
+
+async def test_after_a_plan_was_done_area_3_shows_the_network_and_the_plan_tells_its_keys(make_app, tmp_path) -> None:
+    file = tmp_path / "theirs.pt"
+    theirs(file)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NET)
+        app.params_screen.look_into(str(file))
+        await rests(pilot)
+        assert app.params_screen.state.source
+        app.post_message(PlanAsked(str(file)))
+        await settle(pilot, lambda: isinstance(app.screen, PlanScreen) and app.screen.planned, 60)
+        await press(pilot, "question_mark")
+        await settle(pilot, lambda: "help: load plan" in screen_text(app) and "Slice" in screen_text(app))
+        await press(pilot, "escape", "enter")
+        await settle(pilot, lambda: "loaded" in notice(app) and not app.params_screen.state.source, 60)
+        await rests(pilot)
+        assert app.params_screen.state.rows[0].path == "0.weight"
+
+
+async def test_what_is_damaged_is_not_shown_as_something_else(make_app, kept) -> None:
+    run = kept()
+    model = run.checkpoints / checkpoints.name_of(7) / codec.MODEL
+    model.write_bytes(model.read_bytes()[:-1])
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NET)
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        await press(pilot, "enter")
+        await settle(
+            pilot, lambda: "is damaged" in screen_text(app) and "esc goes back to the network" in screen_text(app), 60
+        )
+        assert app.params_screen.state.rows == [] and "0.weight" not in screen_text(app)
+        await press(pilot, "escape")
+        await settle(pilot, lambda: len(app.params_screen.state.rows) == 4, 60)
+
+
+async def test_what_is_saved_or_comes_back_is_under_the_cursor(make_app, kept) -> None:
+    kept(steps=(3, 5, 7))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NET)
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        canvas = app.screen.query_one(FilesCanvas)
+        await press(pilot, "down", "s", *"mine", "enter")
+        await settle(pilot, lambda: canvas.chosen and canvas.chosen.run == "mine", 60)
+        await press(pilot, "down", "down", "d", "y")
+        await settle(pilot, lambda: len(canvas.all) == 3)
+        await press(pilot, "home", "u")
+        await settle(pilot, lambda: len(canvas.all) == 4 and canvas.chosen.step == 5)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -170,9 +235,9 @@ async def test_a_tensor_is_mapped_by_hand_and_esc_loads_nothing(make_app, tmp_pa
 
 @pytest.fixture
 def kept(paths):
-    """A run with one checkpoint of NET, as training leaves it, whose data is the embedded sample."""
+    """A run with checkpoints of NET, as training leaves it, whose data is the embedded sample."""
 
-    def make(text: str = NET) -> rundir.Run:
+    def make(text: str = NET, steps: tuple[int, ...] = (7,)) -> rundir.Run:
         from mlptui.core.recipe import Recipe
 
         run = rundir.create(paths, Recipe(), "old", "mlp")
@@ -180,7 +245,8 @@ def kept(paths):
         net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
         data = codec.encode_weights(net.state_dict())
         facts = {"run": run.id, "created": time.time(), "architecture": text, "why": "end", "metrics": {"valid_accuracy": 0.5}}
-        checkpoints.commit(run.checkpoints, 7, {codec.MODEL: data, codec.TRAINING: data}, facts)
+        for step in steps:
+            checkpoints.commit(run.checkpoints, step, {codec.MODEL: data, codec.TRAINING: data}, facts)
         states.write(run.state_file, run.state().but(status=Status.FINISHED, pid=1, epoch=1, epochs=1))
         return run
 
@@ -195,7 +261,7 @@ async def test_a_checkpoint_comes_onto_the_bench_with_its_own_network(make_app, 
         await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
         await press(pilot, "l")
         await settle(pilot, lambda: "is on the bench; 2 network" in notice(app), 60)
-        assert app.form.text("architecture").strip() == NET
+        await settle(pilot, lambda: app.form.text("architecture").strip() == NET)
         assert app.session.sheet.drawn is None and not app.session.sheet.edited
         app.post_message(SaveAsked("copy", "", lambda: None))
         await settle(pilot, lambda: "saved as copy/" in notice(app), 60)
@@ -224,18 +290,30 @@ async def test_a_checkpoint_of_a_persons_own_code_is_not_run_before_it_was_shown
         assert (tmp_path / "ran").exists()
 
 
-async def test_a_damaged_checkpoint_names_the_newest_good_one(make_app, kept) -> None:
-    run = kept()
+@pytest.mark.parametrize(
+    ("key", "comes", "size"), [("l", "step 5 is on the bench", SIZES[0]), ("t", "step 5 on", SIZES[1])], ids=["load", "judge"]
+)
+async def test_of_a_damaged_checkpoint_the_newest_whole_one_is_offered_instead(make_app, kept, key, comes, size) -> None:
+    run = kept(steps=(3, 5, 7))
     model = run.checkpoints / checkpoints.name_of(7) / codec.MODEL
     data = bytearray(model.read_bytes())
     data[-1] ^= 1
     model.write_bytes(bytes(data))
     app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await press(pilot, "6")
         await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
-        await press(pilot, "l")
-        await settle(pilot, lambda: "is not loaded" in notice(app) and "checksum" in notice(app), 60)
+        await press(pilot, key)
+        if key == "t":
+            await settle(pilot, lambda: "judge old" in screen_text(app))
+            await press(pilot, "enter")
+        await settle(pilot, lambda: "step 7 of old" in screen_text(app) and "leave it" in screen_text(app), 60)
+        assert "The newest whole one of this run is step 5." in screen_text(app)
+        await press(pilot, "y")
+        if key == "t":
+            await settle(pilot, lambda: "judge old" in screen_text(app) and "step 5 on" in screen_text(app))
+        else:
+            await settle(pilot, lambda: comes in notice(app), 60)
 
 
 async def test_names_that_cannot_be_are_said_before_anything_is_saved(make_app) -> None:
@@ -263,9 +341,21 @@ async def test_a_run_that_is_over_goes_on_only_with_more_epochs(make_app, make_r
         await press(pilot, "enter")
         await settle(pilot, lambda: "a number above the 1" in screen_text(app))
         app.focused.value = "4"
+        await press(pilot, "tab")
+        for rate in ("-1", "0", "abc", "1e9", "nan"):  # answered where it was typed
+            app.focused.value = rate
+            await press(pilot, "enter")
+            await settle(pilot, lambda: "the learning rate is a number above 0" in screen_text(app))
+        app.focused.value = "0.01"
+        await press(pilot, "tab")
+        for which in ("first", "-1", "[/x]"):
+            app.focused.value = which
+            await press(pilot, "enter")
+            await settle(pilot, lambda: "from: last, best, or the number of a step" in screen_text(app))
+        app.focused.value = ""
         await press(pilot, "enter")
         await settle(pilot, lambda: "has no checkpoints" in notice(app))
-        assert len(rundir.all_runs(app.paths)) == 1
+        assert len(rundir.all_runs(app.paths)) == 1 and app.current_mode == "runs", "what was typed next is for this list"
 
 
 TEXT = st.sampled_from([*HOSTILE, "", "0.weight", "a" * 300])
@@ -310,3 +400,44 @@ async def test_marked_tensors_are_written_in_any_format_and_read_back(make_app, 
     assert np.array_equal(np.load(tmp_path / "one.npy"), state["0.weight"].numpy())
     with np.load(tmp_path / "two.npz") as arrays:
         assert sorted(arrays.files) == ["0.weight", "2.weight"]  # space goes on to the next row
+
+
+async def test_a_list_and_a_dictionary_of_a_file_of_others_are_written_and_read_back(make_app, tmp_path) -> None:
+    """d2l's `x-files` and `mydict`: a tensor, a list, a dictionary, from the network or from what is looked at."""
+    file = tmp_path / "theirs.pt"
+    torch.save([torch.arange(4), {"k": torch.zeros(2)}], file)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NET)
+        app.params_screen.look_into(str(file))
+        await rests(pilot)
+        for name, form in (("list.pt", "list"), ("dict.safetensors", "dictionary")):
+            await press(pilot, "w")
+            app.focused.value = str(tmp_path / name)
+            await press(pilot, "tab")
+            await settle(pilot, lambda: app.focused.field.name == "as")  # once the folder was looked at
+            for wrong in ("nonsense", "[/x]"):
+                app.focused.value = wrong
+                await press(pilot, "enter")
+                await settle(pilot, lambda: "as: dictionary, list or tensor" in screen_text(app))
+            app.focused.value = form
+            await press(pilot, "enter")
+            await settle(pilot, lambda name=name: f"{name}: read back: 2 of 2 tensors equal" in screen_text(app), 60)
+        await press(pilot, "w")
+        for name, why in (
+            ("x.npy", "a .npy file has one tensor, and 2 are chosen"),
+            ("x.xyz", "the ending is one of"),
+            ("no/such/x.pt", "there is no folder"),
+            ("list.pt", "is there already"),
+        ):
+            app.focused.value = str(tmp_path / name)
+            await press(pilot, "enter")
+            await settle(pilot, lambda why=why: why in screen_text(app))
+        app.focused.value = str(tmp_path / "one.pt")
+        await press(pilot, "tab")
+        await settle(pilot, lambda: app.focused.field.name == "as")
+        await press(pilot, *"tensor", "enter")
+        await settle(pilot, lambda: "one tensor is wanted, and 2 are chosen" in screen_text(app), 60)
+    one, other = torch.load(tmp_path / "list.pt", weights_only=True)
+    assert torch.equal(one, torch.arange(4)) and torch.equal(other, torch.zeros(2))
+    assert sorted(load_file(tmp_path / "dict.safetensors")) == ["0", "1.k"]

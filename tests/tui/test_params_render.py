@@ -19,7 +19,7 @@ from mlptui.store.paths import Paths
 from mlptui.tui.parameters_state import SHOWS, ParametersState
 from mlptui.tui.render import tensor
 from mlptui.tui.render.cells import Glyphs, Line, panel, plain
-from mlptui.tui.render.parameters import SORTS, Table, table
+from mlptui.tui.render.parameters import SORTS, SORTS_COMPARED, Table, table
 from mlptui.tui.workbench import Asked, Workbench
 
 from .test_render import HOSTILE, exact
@@ -210,6 +210,23 @@ def test_the_column_that_is_sorted_by_has_an_arrow(name: str) -> None:
     ):
         head = texts(table(view([row()], numbers, sort=name, descending=descending), 260, 6, glyphs, False))[1]
         assert f"{'nan inf' if name == 'bad' else name}{arrow} " in head, head
+
+
+@pytest.mark.parametrize("name", SORTS_COMPARED)
+def test_what_changed_is_sorted_by_each_of_its_columns(name: str) -> None:
+    numbers = known(largest=0.5, relative=0.25, cosine=0.999, changed=0.125)
+    lines = texts(table(view([row()], numbers, sort=name, compared=True), 260, 6, Glyphs(), False))
+    assert f"{name}▲ " in lines[1], lines
+    assert all(cell in lines[2] for cell in ("0.5000", "0.2500", "0.9990", "12 %")), lines
+
+
+@pytest.mark.parametrize("cells", range(40, 200, 7))
+def test_what_changed_fits_any_width_and_the_most_telling_columns_come_first(cells: int) -> None:
+    lines = texts(table(view([row()], known(largest=1.0), compared=True), cells, 6, Glyphs(), True))
+    assert {len(line) for line in lines} == {cells}
+    heads = [name for name in ("shape", "largest", "relative", "cosine", "changed", "histogram") if name in lines[1]]
+    assert heads == ["shape", "largest", "relative", "cosine", "changed", "histogram"][: len(heads)]
+    assert cells < 80 or len(heads) >= 5
 
 
 def lanes(rows: list[TensorRow], first: int = 0, height: int = 40, ascii_only: bool = False) -> list[str]:

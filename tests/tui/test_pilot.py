@@ -8,7 +8,7 @@ from mlptui.core.status import Status
 from mlptui.store import rundir
 from mlptui.store import settings as preferences
 from mlptui.tui import keys
-from mlptui.tui.messages import StartAsked
+from mlptui.tui.messages import Noticed, StartAsked
 
 from .conftest import SIZES, screen_text, settle
 
@@ -360,3 +360,19 @@ async def test_escape_goes_from_the_live_view_to_the_form_and_back(make_app, mak
         await settle(pilot, lambda: "new run" in screen_text(app))
         await pilot.press("w")
         await settle(pilot, lambda: "smoothed" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_a_notice_longer_than_a_row_lies_over_the_last_rows_and_goes_again(make_app, size) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("6")
+        await settle(pilot, lambda: app.current_mode == "files")
+        panel = app.screen.canvas.size
+        words = " ".join(f"word{i}" for i in range(22))
+        app.post_message(Noticed(words, bad=True))
+        await settle(pilot, lambda: "word21" in screen_text(app) and "word0 " in screen_text(app))
+        assert len(screen_text(app).split("\n")) == size[1] and app.screen.canvas.size == panel
+        app.post_message(Noticed("short"))
+        await settle(pilot, lambda: "short" in screen_text(app) and "word" not in screen_text(app))
+        assert "? Help" in screen_text(app).split("\n")[-1]

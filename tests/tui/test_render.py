@@ -176,3 +176,19 @@ def test_help_and_questions_fit_their_boxes() -> None:
     lines, _ = pages.help_page("help", [("here", [("x", "Label", "what " * 50)])], "words", (78, 20), Glyphs())
     exact(lines, 78, 20, Glyphs())
     exact(pages.question("title", "text\nmore", [("y", "yes"), ("n", "no")], 60, Glyphs()), 60, 6, Glyphs())
+
+
+@given(st.text(max_size=400) | st.sampled_from(HOSTILE), st.booleans(), st.integers(20, 200), st.sampled_from(GLYPHS))
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+def test_a_notice_that_does_not_fit_into_the_last_row_has_lines_of_its_own(notice, bad, cells, glyphs) -> None:
+    lines = bars.long_notice(notice, bad, cells, glyphs)
+    exact(lines, cells, len(lines), glyphs)
+    assert len(lines) <= bars.LONGEST
+    if not lines:
+        assert glyphs.text(safe(notice)).strip() in plain(bars.keys([], notice, bad, cells, glyphs))
+
+
+def test_a_long_notice_is_shown_to_its_end() -> None:
+    words = " ".join(f"word{i}" for i in range(30))
+    lines = [plain(line).strip() for line in bars.long_notice(words, True, 80, Glyphs())]
+    assert " ".join(lines) == words and len(lines) == 3

@@ -87,6 +87,7 @@ def _facts(entry: Any, scores: dict[Any, str]) -> dict[str, Any]:
         "epoch": manifest.get("epoch"),
         "created": manifest.get("created"),
         "score": scores[entry.run],
+        "architecture": str(manifest.get("architecture", "")),
         "valid_accuracy": known.valid_accuracy if known else None,
         "valid_loss": known.valid_loss if known else None,
         "size": entry.size,
@@ -151,7 +152,17 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     for name, value in facts.items():
         if value not in (None, "", False):
-            shown = text.size(value) if name == "size" else time.ctime(value) if name == "created" else value
+            match name:
+                case "size":
+                    shown = text.size(value)
+                case "created":
+                    shown = time.ctime(value)
+                case "valid_accuracy":
+                    shown = text.score(value, facts["score"])
+                case "valid_loss":
+                    shown = text.loss(value)
+                case _:
+                    shown = value
             output.data(f"{name:<16} {text.safe(shown, 400)}")
     for name, file in (entry.checkpoint.manifest["files"] if entry.checkpoint else {}).items():
         output.data(f"{text.safe(name, 40):<24} {text.size(file['size']):>8}  sha256 {text.safe(file['sha256'], 64)}")
@@ -279,20 +290,42 @@ def _prune(options: argparse.Namespace) -> int:
     return 0
 
 
+def say_code(entry: Any) -> None:
+    """Name a person's own code that is about to be run because the checkpoint's network is made by it."""
+    import hashlib
+
+    from mlptui.cli import output
+    from mlptui.core.architecture import references
+    from mlptui.core.architecture.parse import parse
+    from mlptui.core.errors import StorageError
+    from mlptui.store import atomic
+
+    for file in references.files(parse(str(entry.checkpoint.manifest.get("architecture", "")))):
+        kept = entry.run.source / references.kept_name(file)
+        place = kept if kept.is_file() else Path(references.absolute(file))
+        try:
+            found = f"sha256 {hashlib.sha256(atomic.read_regular(place, references.MAX_BYTES)).hexdigest()}"
+        except (OSError, StorageError):
+            found = "which cannot be read"
+        output.narrate(f"runs the code in {place}, {found}")
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
     from mlptui.core.errors import CheckpointError
     from mlptui.devices.choice import environment
-    from mlptui.store import paths
+    from mlptui.store import collection, paths
 
     entry = _find(options)
-    if entry.checkpoint is None:
-        raise CheckpointError(entry.problem)
-    os.environ.update(environment(options.device))  # before torch looks for GPUs
-    from mlptui.engine.judge import judge
+    with collection.offering(entry):
+        if entry.checkpoint is None:
+            raise CheckpointError(entry.problem)
+        say_code(entry)
+        os.environ.update(environment(options.device))  # before torch looks for GPUs
+        from mlptui.engine.judge import judge
 
-    found = judge(paths.find(), entry.checkpoint, options.part, options.data, entry.run.source, options.device)
+        found = judge(paths.find(), entry.checkpoint, options.part, options.data, entry.run.source, options.device)
     if options.json:
         output.as_json({"id": entry.id, **found.model_dump(exclude={"kind"})})
     else:

@@ -95,16 +95,18 @@ def _tensors(options: argparse.Namespace, out: Path) -> int:
     from mlptui.engine.parameters.tensors import tensors as tensors_of
 
     form: tensors.Form
+    left_out = ""
     known = tensors_of(opened(options.source, options.seed).now.model)
     if options.tensor:
         chosen = {path: sized(known, path).tensor for path in options.tensor}
         form = options.form or ("tensor" if len(chosen) == 1 else "dict")
     else:
-        saved = {path: named for path, named in known.items() if named.kind in ("parameter", "buffer", "tensor")}
-        chosen, form = {path: sized(known, path).tensor for path in saved}, options.form or "dict"
+        saved, left_out = tensors.saved(known)
+        chosen = {path: sized(known, path).tensor for path in saved}
+        form = options.form or tensors.usual(out, len(chosen))
     written = tensors.write(out, tensors.shaped(chosen, form))
     facts = {"out": str(out), "size": written.size, "tensors": written.count, "equal": written.count}
-    _told(options, f"{out}, {size(written.size)}; {written.words}", **facts)
+    _told(options, f"{out}, {size(written.size)}; {written.words}{left_out}", **facts)
     return 0
 
 
@@ -121,6 +123,7 @@ def _program(options: argparse.Namespace, out: Path) -> int:
 
 def _network(options: argparse.Namespace) -> tuple[Any, Any]:
     """A network with its weights, and a batch for it."""
+    from mlptui.cli.checkpoints import say_code
     from mlptui.cli.model import network
     from mlptui.core.bench import Input, shape_typed
     from mlptui.core.errors import CheckpointError, UsageError
@@ -140,21 +143,21 @@ def _network(options: argparse.Namespace) -> tuple[Any, Any]:
             raise UsageError("say what goes in with --input, as --input 1,28,28")
         return model, inputs.batch(model, Input(shape=shape or own), 4, places).inputs
     entry = collection.find(places, options.source)
-    if entry.checkpoint is None:
-        raise CheckpointError(entry.problem)
-    return judge.with_batch(places, entry.checkpoint, entry.run.source, shape)
+    with collection.offering(entry):
+        if entry.checkpoint is None:
+            raise CheckpointError(entry.problem)
+        say_code(entry)
+        return judge.with_batch(places, entry.checkpoint, entry.run.source, shape)
 
 
 def _script(options: argparse.Namespace, out: Path) -> int:
-    from mlptui.core.errors import CheckpointError
     from mlptui.engine.export import folder
     from mlptui.store import collection, paths
 
     places = paths.find()
     entry = collection.find(places, options.source)
-    if entry.checkpoint is None:
-        raise CheckpointError(entry.problem)
-    written = folder.write(places, entry, out)
+    with collection.offering(entry):
+        written = folder.write(places, entry, out)
     _told(
         options,
         f"{out} has {', '.join(written)}; python {out / folder.SCRIPT} judges it on the test set",

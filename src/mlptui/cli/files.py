@@ -24,10 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     action = actions_of(parser)
     action("list", "the files of tensors in a folder", _list).add_argument("folder", type=Path, nargs="?", default=Path())
-    show = action("show", "what is in a file", _show)
+    show = action("show", "what is in a file; exit code 1 where it wants to call something", _show)
     show.add_argument("file", type=Path)
     show.add_argument("--all", action="store_true", help=f"every place, not the first {SHOWN}")
-    action("verify", "compare a file with the checksums in it", _verify).add_argument("file", type=Path)
+    action("verify", "compare files with the checksums in them", _verify).add_argument("file", type=Path, nargs="+")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -80,10 +80,11 @@ def _facts(file: Path, found: Any) -> dict[str, Any]:
 def _show(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
+    from mlptui.store import checkpoints
     from mlptui.store.formats import opening
     from mlptui.store.formats.contents import name_of, summary
 
-    file = options.file.expanduser()
+    file = checkpoints.weights_in(options.file.expanduser())
     found = opening.read(file)
     places = list(found.walk())
     if options.json:
@@ -129,12 +130,21 @@ def _show(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
+    from mlptui.store import checkpoints
     from mlptui.store.formats import opening
+    from mlptui.store.formats.contents import FormatError
 
-    file = options.file.expanduser()
-    said = opening.verify(file)
-    if options.json:
-        output.as_json({"file": str(file), "found": said})
-    else:
-        output.data(f"{text.safe(file.name, 200)}: {said}")
-    return 0
+    damaged = False
+    for given in options.file:
+        file = checkpoints.weights_in(given.expanduser())
+        try:
+            said, problem = opening.verify(file), ""
+        except FormatError as error:
+            said, problem, damaged = "", str(error), True
+            if len(options.file) == 1:
+                raise
+        if options.json:
+            output.as_json({"file": str(file), "found": said, "problem": problem})
+        else:
+            output.data(problem or f"{text.safe(file.name, 200)}: {said}")
+    return 1 if damaged else 0

@@ -55,9 +55,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_knobs(code)
 
 
-def network(text: str) -> tuple[str, tuple[int, ...]]:
+def network(text: str, what: str = "network") -> tuple[str, tuple[int, ...]]:
     """The architecture that a person means, and the shape of its input where the name brings one.
 
+    `what` says in the refusal what else could have been meant.
     Raises ArchitectureError, or UsageError for a name that no network has.
     """
     from difflib import get_close_matches
@@ -72,7 +73,7 @@ def network(text: str) -> tuple[str, tuple[int, ...]]:
     if text.replace("-", "_").isidentifier():
         close = get_close_matches(text, ZOO, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"no network is called {text}{hint} (mlptui model list has them all)")
+        raise UsageError(f"no {what} is called {text}{hint} (mlptui model list has all networks)")
     tree = parse(text)
     return references.resolved(text, tree), ()
 
@@ -234,7 +235,7 @@ def _code(options: argparse.Namespace) -> int:
     from mlptui.core.errors import UsageError
     from mlptui.datasets import library
     from mlptui.datasets.settle import settle
-    from mlptui.engine.script import Circumstances, script, write_arrays
+    from mlptui.engine.export.script import Circumstances, script, write_arrays
     from mlptui.store import paths, rundir
 
     places = paths.find()
@@ -272,7 +273,7 @@ def _code(options: argparse.Namespace) -> int:
 
 def _circumstances(run: Any) -> Any:
     """What the run found out by itself, from its log."""
-    from mlptui.engine.script import Circumstances
+    from mlptui.engine.export.script import Circumstances
     from mlptui.store.eventlog import read_events
 
     for event in read_events(run.events_file):

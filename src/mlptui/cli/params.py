@@ -90,7 +90,7 @@ def opened(where: str, seed: int) -> Any:
     is_there = files.is_there(places, where)
     if not is_there and (where.endswith(files.SUFFIX) or (where.startswith(("/", "./", "~")) and ":" not in where)):
         raise UsageError(f"{where} is no checkpoint, and no file of tensors that is there")
-    return sources.opened(places, where, "" if is_there else network(where)[0], seed)
+    return sources.opened(places, where, "" if is_there else network(where, "network, run or file")[0], seed)
 
 
 def done(workbench: Any, request: Any) -> Any:
@@ -108,6 +108,7 @@ def _list(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.parameters import filters
     from mlptui.core.parameters.messages import List, Measure
+    from mlptui.core.text import counted
 
     workbench = opened(options.source, options.seed)
     test = filters.read(options.filter)
@@ -121,12 +122,15 @@ def _list(options: argparse.Namespace) -> int:
             numbers = known[row.path].model_dump(exclude={"stamp"}) if row.path in known else {}
             output.as_json({**row.model_dump(exclude={"stamp"}), **numbers})
         return 0
-    _table(rows, known, options.command == "stats")
-    output.narrate(f"{len(rows)} of {len(listed.rows)} tensors" + (f", sha256 {listed.digest}" if listed.digest else ""))
+    _table(rows, known, options.command == "stats", listed.compared)
+    left_out = getattr(workbench.now.model, "left_out", 0)
+    more = f"; {counted(left_out, 'tensor')} of types that are not shown" if left_out else ""
+    digest = f", sha256 {listed.digest}" if listed.digest else ""
+    output.narrate(f"{len(rows)} of {len(listed.rows)} tensors{digest}{more}")
     return 0
 
 
-def _table(rows: Any, known: dict[str, Any], stats: bool) -> None:
+def _table(rows: Any, known: dict[str, Any], stats: bool, compared: bool) -> None:
     from mlptui.cli import output
     from mlptui.core.text import number, percent
 
@@ -138,13 +142,16 @@ def _table(rows: Any, known: dict[str, Any], stats: bool) -> None:
             n = known.get(row.path)
             values = [number(v) for v in (n.mean, n.deviation, n.low, n.high, n.norm)] if n else ["-"] * 5
             line += [*values, percent(n.zeros) if n else "-", str(n.bad) if n else "-"]
+            if compared:
+                line += [number(v) for v in (n.largest, n.relative, n.cosine, n.changed)] if n else ["-"] * 4
         else:
             learns = "" if row.tensor != "parameter" else "yes" if row.trainable else "frozen"
             line += [f"{row.count:,}", learns, row.drawn]
         found.append(line)
     if stats:
         header = ["path", "shape", "dtype", "kind", "mean", "std", "min", "max", "norm", "zeros", "nan inf"]
-        output.table(header, found, right=(4, 5, 6, 7, 8, 9, 10))
+        header += ["largest", "relative", "cosine", "changed"] if compared else []
+        output.table(header, found, right=tuple(range(4, len(header))))
     else:
         output.table(["path", "shape", "dtype", "kind", "count", "learns", "drawn"], found, right=(4,))
 
@@ -282,7 +289,7 @@ def _load(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.errors import UsageError
     from mlptui.core.parameters.messages import Load, Plan
-    from mlptui.core.text import number
+    from mlptui.core.text import counted, number
 
     mapped = []
     for text in options.map:
@@ -313,7 +320,9 @@ def _load(options: argparse.Namespace) -> int:
         ]
         output.table(header, rows, right=(6,))
     if options.dry_run:
-        output.narrate(f"would change {planned.coming} tensors; {planned.equal} are equal already; nothing is changed")
+        output.narrate(
+            f"would change {counted(planned.coming, 'tensor')}; {planned.equal} are equal already; nothing is changed"
+        )
         return 0
     sheet = done(workbench, Load(plan=plan))
     return _finish(options, workbench, sheet.note)
@@ -354,17 +363,7 @@ def _diff(options: argparse.Namespace) -> int:
         elif tensors.same_bytes(a.tensor, b.tensor) and a.tensor.dtype == b.tensor.dtype:
             rows.append({"path": path, "differs": ""})
         else:
-            largest, relative, cosine, share = difference(a.tensor, b.tensor)
-            rows.append(
-                {
-                    "path": path,
-                    "differs": "values",
-                    "largest": largest,
-                    "relative": relative,
-                    "cosine": cosine,
-                    "changed": share,
-                }
-            )
+            rows.append({"path": path, "differs": "values", **difference(a.tensor, b.tensor)._asdict()})
     rows.sort(key=lambda row: -float(row.get("largest", 0.0)))
     if options.json:
         for row in rows:

@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "value", type=int, nargs="?", default=1, metavar="N"
     )
     prove = action("prove", "prove that resuming it is exact: train straight and with a kill, and compare", _prove)
-    prove.add_argument("--steps", type=int, default=100, metavar="N", help="steps to train, each way (100)")
+    prove.add_argument("--steps", type=int, default=100, metavar="N", help="steps to train, each way, made even (100)")
     action("remove", "remove a run that is not training", _remove).add_argument(
         "--yes", action="store_true", help="do not ask (needed where there is no terminal)"
     )

@@ -50,10 +50,13 @@ class Event:
 
 
 def without_taken_back(events: Iterable[Event]) -> list[Event]:
-    """The log as one history: a resume takes back the epochs that lie after the step that it went on from."""
+    """The log as one history: a resume takes back the epochs that lie after the step that it went on from.
+
+    So does a start, of a run that was killed before its first checkpoint was committed.
+    """
     kept: list[Event] = []
     for event in events:
-        if event.kind == Kind.RESUMED:
+        if event.kind in (Kind.RESUMED, Kind.STARTED):
             kept = [
                 e for e in kept
                 if not (e.kind in (Kind.EPOCH, Kind.TESTED) and e.step > event.step)

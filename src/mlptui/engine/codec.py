@@ -10,8 +10,9 @@ from safetensors.torch import save as save_tensors
 
 from mlptui.core.errors import CheckpointError
 from mlptui.engine.session import Progress
+from mlptui.store import checkpoints
 
-MODEL, TRAINING = "model.safetensors", "training.safetensors"
+MODEL, TRAINING = checkpoints.MODEL, "training.safetensors"
 
 
 def encode(captured: dict[str, Any]) -> dict[str, bytes]:

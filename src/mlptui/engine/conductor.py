@@ -153,16 +153,16 @@ class Conductor:
         }
         if origin.checkpoint:
             captured = codec.decode(origin.checkpoint.read(codec.MODEL), origin.checkpoint.read(codec.TRAINING))
-            own = origin.checkpoint.manifest.get("run") == recorder.run.id
+            own, fresh = origin.checkpoint.manifest.get("run") == recorder.run.id, ""
             if not own and self.recipe.parent.rpartition("/")[2] == origin.checkpoint.name:
-                self._adopt(captured, origin.checkpoint.manifest)
+                fresh = self._adopt(captured, origin.checkpoint.manifest)
             session.restore(captured)
             for step, rate in prepare.later_knobs(recorder, session.progress.step):
                 session.turn_rate(int(step), rate)
             self.keeper.saved_step = session.progress.step
         recorder.open_steps(session.progress.step)
         if origin.checkpoint:
-            why = device.differences(saved, self.environment)
+            why = ", ".join(filter(None, (device.differences(saved, self.environment), fresh)))
             recorder.update(exact=not why)
             recorder.event(
                 Kind.RESUMED, session.progress.step, name=origin.checkpoint.name, exact=not why, why=why,
@@ -185,8 +185,11 @@ class Conductor:
             lr=session.rate(session.progress.step),
         )  # fmt: skip
 
-    def _adopt(self, captured: dict[str, Any], manifest: Mapping[str, Any]) -> None:
-        """The state of another run that this one goes on from: its own recipe's knobs hold from here on."""
+    def _adopt(self, captured: dict[str, Any], manifest: Mapping[str, Any]) -> str:
+        """The state of another run that this one goes on from: its own recipe's knobs hold from here on.
+
+        Says what of that run does not go on.
+        """
         fresh = self.session.optimizer.state_dict()
         before = dict(manifest.get("recipe", {}).get("optimizer", {})).get("name")
         same = before == self.recipe.optimizer.name
@@ -197,6 +200,7 @@ class Conductor:
         captured["progress"].knobs = []
         captured["progress"].bad_epochs = 0
         captured["progress"].trained_seconds = 0.0
+        return "" if same else f"{self.recipe.optimizer.name} begins anew"
 
     # the run
 

@@ -60,6 +60,8 @@ class Orders:
     def _stopping(self) -> bool:
         if self.recorder.gone and not self.stop.why:
             self.stop.why = "the run's folder having vanished"
+        if self.stop.after and self.session.progress.step >= self.stop.after and not self.stop.why:
+            self.stop.why = "whoever started it"
         return bool(self.stop.why)
 
     def _attend(self, flush: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ from mlptui.core.status import Status
 from mlptui.core.text import safe
 from mlptui.engine.recorder import Recorder
 from mlptui.engine.stopping import StopRequest
+from mlptui.store.control import LAST_STEP
 from mlptui.store.rundir import Run
 
 LOCKED_OUT = 3
@@ -22,7 +23,7 @@ LOCKED_OUT = 3
 
 def main(folder: Path) -> int:
     """Train the run in `folder`, anew or from its newest good checkpoint. Returns the exit code."""
-    stop = StopRequest()
+    stop = StopRequest(after=int(os.environ.get(LAST_STEP) or 0))
     _set_signals(stop)
     run = Run(folder)
     try:

@@ -21,7 +21,6 @@ from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
 FIXED = ("data.name", "data.validation", "data.normalise", "architecture", "loss", "batch_size", "seed")
-MAX_SOURCE = 4 << 20  # bytes of a Python file
 MAX_WEIGHTS = 64 << 30
 
 
@@ -71,9 +70,10 @@ def go_on(
     if isinstance(epoch, int) and changed.epochs <= epoch:
         raise RunError(f"{entry.id} has {epoch} epochs done; ask for more than that in all, as --epochs {2 * epoch or 1}")
     tree = parse(changed.architecture)
-    sources = {file.name: _read(file, MAX_SOURCE) for file in sorted(entry.run.source.glob("*.py"))}
+    sources = {file.name: _read(file, references.MAX_BYTES) for file in sorted(entry.run.source.glob("*.py"))}
     first = _read(entry.run.weights_file, MAX_WEIGHTS) if recipe.weights else b""  # it says also what is frozen
-    files = (entry.folder.name, collection.files_of(entry))
+    with collection.offering(entry):
+        files = (entry.folder.name, collection.files_of(entry))
     name = changed.name or default_name(changed)
     made = rundir.create(paths, changed, name, label(tree), sources=sources, weights=first, checkpoint=files)
     try:
@@ -109,7 +109,7 @@ def _sources(tree: Layer) -> dict[str, bytes]:
     """The person's own files that a network is from: the run keeps copies, so that it goes on as it began."""
     found = {}
     for file in references.files(tree):
-        found[references.kept_name(file)] = _read(Path(references.absolute(file)), MAX_SOURCE)
+        found[references.kept_name(file)] = _read(Path(references.absolute(file)), references.MAX_BYTES)
     return found
 
 

@@ -36,11 +36,12 @@ def start(paths: Paths, action: str, name: str, where: str = "") -> int:
         if _page(folder / f"{name}.json")[0] == pid:
             return pid
         if ended:
-            if process.exit_code(pid) == 0:
+            code, said = process.exit_code(pid), _last_words(log)
+            if code == 0 or (code is None and not said):
                 return pid
-            if process.exit_code(pid) == BUSY:
+            if code == BUSY:
                 raise DataError(f"another process works on {safe(name, 80)} already")
-            raise DataError(_last_words(log) or f"{action} of {safe(name, 80)} ended at once")
+            raise DataError(said or f"{action} of {safe(name, 80)} ended at once")
         time.sleep(0.02)
     raise DataError(f"{action} of {safe(name, 80)} did not begin; its log is {log}")
 

@@ -46,8 +46,9 @@ def lives(pid: int) -> bool:
         return False
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        ended, status = pid, 0
+    except ChildProcessError:  # somebody else collected it, and how it ended with it
+        _children.discard(pid)
+        return False
     if ended:
         _children.discard(pid)
         _codes[pid] = os.waitstatus_to_exitcode(status)

@@ -14,6 +14,7 @@ from mlptui.core.text import counted
 from mlptui.launch import process, trainer
 from mlptui.store import atomic, checkpoints, host, proof, rundir
 from mlptui.store.checkpoints import name_of
+from mlptui.store.control import LAST_STEP
 from mlptui.store.paths import Paths
 from mlptui.store.proof import Proof
 from mlptui.store.rundir import Run
@@ -35,13 +36,13 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
     """
     recipe = run.recipe()
     total = run.state().steps or steps
-    steps = max(2, min(steps, total))
-    half = max(1, steps // 2)
+    half = max(1, min(-(-steps // 2), total // 2))
     steps = half * 2
-    recipe = _often(recipe, half, steps, run.state().steps_per_epoch or 0)
+    recipe = _often(recipe, half)
+    environment = {**environment, LAST_STEP: str(steps)}  # it ends there, also where nobody is left to end it
     scratch = paths.state / "proofs" / f"{os.getpid()}-{secrets.token_hex(4)}"
     places = Paths(data=scratch, config=paths.config, state=paths.state)
-    _sweep(scratch.parent)
+    sweep(paths)
     try:
         tell(f"training {counted(steps, 'step')} straight")
         straight = _copy(places, run, recipe)
@@ -77,10 +78,10 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
         atomic.remove_folder_quietly(scratch)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(paths: Paths) -> None:
     """Remove what is left of proofs whose process was killed; a trainer that still runs there ends without its folder."""
     try:
-        found = list(os.scandir(folder))
+        found = list(os.scandir(paths.state / "proofs"))
     except OSError:
         return
     for entry in found:
@@ -89,15 +90,10 @@ def _sweep(folder: Path) -> None:
             atomic.remove_folder_quietly(Path(entry.path))
 
 
-def _often(recipe: Recipe, every: int, steps: int, per_epoch: int) -> Recipe:
-    """The same training with a checkpoint every so many steps, and none thrown away. Saving changes nothing of a training.
-
-    It ends soon after those steps, also where nobody is left to end it, if its schedule does not go by the number of epochs.
-    """
+def _often(recipe: Recipe, every: int) -> Recipe:
+    """The same training with a checkpoint every so many steps, and none thrown away. Saving changes nothing of a training."""
     rules = recipe.checkpoints.model_copy(update={"every_steps": every, "every_epochs": 0, "every_minutes": 0.0, "keep": KEEP})
-    short = per_epoch and recipe.schedule.name in ("constant", "step")
-    epochs = min(recipe.epochs, -(-steps // per_epoch) + 1) if short else recipe.epochs
-    return recipe.model_copy(update={"checkpoints": rules, "parent": "", "epochs": epochs})
+    return recipe.model_copy(update={"checkpoints": rules, "parent": ""})
 
 
 def _copy(places: Paths, run: Run, recipe: Recipe) -> Run:

@@ -1,5 +1,6 @@
 """Writing files so that a reader, a crash or a power cut finds the old or the new content, never a part."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -22,6 +23,15 @@ def write_all(fd: int, data: bytes) -> None:
 
 def fsync_folder(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fsync_file(path: Path) -> None:
+    """What another library wrote. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -71,6 +81,17 @@ def commit_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> None:
         remove_folder_quietly(temporary)
         raise
     fsync_folder(parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder, so that a power cut does not take it back where the disk can promise that. Raises OSError.
+
+    What was renamed is told as such also where the folders cannot be synced: it must not be lost from sight.
+    """
+    os.rename(source, target)
+    with contextlib.suppress(OSError):
+        for folder in {source.parent, target.parent}:
+            fsync_folder(folder)
 
 
 def unlink_quietly(path: Path) -> None:

@@ -15,8 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mlptui.core import text
 from mlptui.core.errors import CheckpointError, StorageError
-from mlptui.store import atomic, sealed
+from mlptui.store import atomic, blocks, sealed
 from mlptui.store.formats import safetensors
 from mlptui.store.formats.contents import FormatError
 from mlptui.store.host import process_start
@@ -24,6 +25,7 @@ from mlptui.store.host import process_start
 FORMAT = 1
 WHOLE_KEPT = 2
 MANIFEST = "checkpoint.json"
+MODEL = "model.safetensors"
 MANIFEST_LIMIT = 16 << 20
 
 
@@ -82,7 +84,7 @@ class Checkpoint:
         if len(data) != entry["size"]:
             raise CheckpointError(f"{self.name} is damaged: {name} has {len(data):,} of {entry['size']:,} bytes")
         if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-            raise CheckpointError(f"{self.name} is damaged: {name} (checksum)")
+            raise CheckpointError(f"{self.name} is damaged: {name}: {blocks.told(data, entry) or 'its checksum is another'}")
         try:
             check_tensor_header(data, name)
         except CheckpointError as error:
@@ -104,14 +106,14 @@ def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[s
         "format": FORMAT,
         "step": step,
         **facts,
-        "files": {name: {"size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for name, d in files.items()},
+        "files": {name: _facts_of(data) for name, data in files.items()},
     }
     content = sealed.document(manifest)
     needed = sum(map(len, files.values())) + len(content)
     try:
         free = atomic.free_space(parent)
         if free < needed:
-            raise StorageError(f"needs {_size(needed)}, {_size(free)} free")
+            raise StorageError(f"needs {text.size(needed)}, {text.size(free)} free")
         for name, data in files.items():
             check_tensor_header(data, name)
         atomic.commit_folder(parent, name_of(step), {**files, MANIFEST: content})
@@ -125,10 +127,8 @@ def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[s
     return Checkpoint(parent / name_of(step), manifest)
 
 
-def _size(number: int) -> str:
-    from mlptui.core.text import size
-
-    return size(number)
+def _facts_of(data: bytes) -> dict[str, Any]:
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **blocks.sums(data)}
 
 
 def _reads_back(folder: Path, names: list[str], manifest: bytes) -> bool:
@@ -163,6 +163,11 @@ def load(folder: Path) -> Checkpoint:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise CheckpointError(f"{folder.name} is damaged: {MANIFEST} is incomplete") from None
     return Checkpoint(folder, manifest)
+
+
+def weights_in(path: Path) -> Path:
+    """The file of weights where `path` is a checkpoint's folder, else `path` itself. Raises OSError."""
+    return path / MODEL if (path / MANIFEST).is_file() else path
 
 
 def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:

@@ -154,7 +154,7 @@ def rename(paths: Paths, run: Run, name: str) -> Run:
             raise CheckpointError(f"{run.id} is a run, which keeps its id; e writes a note on a checkpoint")
         if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
             raise CheckpointError(f"{called} is there already")
-        os.rename(run.folder, paths.saved / called)
+        atomic.move(run.folder, paths.saved / called)
     return Run(paths.saved / called)
 
 
@@ -259,6 +259,18 @@ def newest_good(entries: list[Entry], than: Entry) -> Entry | None:
     return next((entry for entry in others if not verify(entry)), None)
 
 
+@contextmanager
+def offering(entry: Entry) -> Iterator[None]:
+    """Where this checkpoint turns out to be damaged, the CheckpointError names the newest whole one of its run, too."""
+    try:
+        yield
+    except CheckpointError as error:
+        good = newest_good(of_run(entry.run), entry) if verify(entry) else None
+        if good is None:
+            raise
+        raise CheckpointError(f"{error}; the newest whole one is {good.id}") from None
+
+
 def remove(paths: Paths, entry: Entry) -> Path:
     """Move a checkpoint to the trash and return where it is now.
 
@@ -278,7 +290,7 @@ def remove(paths: Paths, entry: Entry) -> Path:
             raise CheckpointError(f"{safe(child, 100)} went on from {entry.id}; remove that run first")
         atomic.make_folder(paths.trash)
         place = paths.trash / f"{entry.run.id}@{entry.folder.name}~{secrets.token_hex(3)}"
-        os.rename(entry.folder, place)
+        atomic.move(entry.folder, place)
         return place
 
 
@@ -292,7 +304,7 @@ def restore(paths: Paths, place: Path) -> str:
         folder = run.checkpoints / name
         if folder.exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
-        os.rename(place, folder)
+        atomic.move(place, folder)
     return f"{run_id}/{name}"
 
 
@@ -312,7 +324,8 @@ def copy_out(entry: Entry, parent: Path) -> Path:
     Raises CheckpointError.
     """
     final = parent / f"{entry.run.id}-{entry.folder.name}"
-    files = files_of(entry)
+    with offering(entry):
+        files = files_of(entry)
     with _told(f"{entry.id} cannot be copied to {parent}"):
         atomic.make_folder(parent)
         try:

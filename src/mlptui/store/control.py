@@ -16,6 +16,7 @@ from mlptui.store.sealed import number
 COMMANDS = ("pause", "resume", "stop", "checkpoint", "set", "step")
 SIZE_LIMIT = 4096
 EXPIRY = 600.0
+LAST_STEP = "MLPTUI_LAST_STEP"  # in a trainer's environment: it ends after this step, as if it had been asked then
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def remove(paths: Paths, run: Run) -> Path:
     try:
         atomic.make_folder(paths.trash)
         place = paths.trash / f"{run.id}~{secrets.token_hex(3)}"
-        os.rename(run.folder, place)
+        atomic.move(run.folder, place)
         return place
     except OSError as error:
         raise RunError(f"cannot remove {run.id}: {atomic.reason(error)}") from None
@@ -223,7 +223,7 @@ def restore(paths: Paths, place: Path) -> Run:
     try:
         if run.folder.exists():
             raise RunError(f"{run.id} exists again; it was not replaced")
-        os.rename(place, run.folder)
+        atomic.move(place, run.folder)
     except OSError as error:
         raise RunError(f"cannot bring back {run.id}: {atomic.reason(error)}") from None
     return run

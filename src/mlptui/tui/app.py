@@ -21,7 +21,7 @@ from mlptui.core.recipe import Recipe
 from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
-from mlptui.launch import begin, process, trainer
+from mlptui.launch import begin, process, prove, trainer
 from mlptui.launch.bench import folder_of
 from mlptui.store import atomic, choices, collection, rundir
 from mlptui.store import settings as preferences
@@ -70,6 +70,7 @@ NICE = 10
 SETTLED = 1.0  # seconds after which the start is over
 SWITCH = 0.001  # seconds after which a background thread gives way to the one that answers keys (Python's own: 0.005)
 NOTICE_SECONDS = 6.0
+READ_IN_A_SECOND = 20  # characters of a long notice
 LOAD_INTERVAL = 2.0
 DEFAULT_THEME = "ansi-dark"
 
@@ -187,7 +188,7 @@ class MlptuiApp(KeysInOrder):
             self.workbench.start()
         self._find_live_runs()
         self._read_gpus()
-        self.background["commands"].submit(lambda: rundir.empty_trash(self.paths), lambda *_: None)
+        self.background["commands"].submit(self._tidy, lambda *_: None)
         unknown = keys.unknown_ids(self.preferences.keys)
         problem = self.preferences.problem or (f"settings: no action is called {', '.join(unknown)}" if unknown else "")
         if self.preferences.theme and self.theme != self.preferences.theme:
@@ -202,6 +203,11 @@ class MlptuiApp(KeysInOrder):
 
     # the frame
 
+    def _tidy(self) -> None:
+        """What viewers and proofs that were killed left."""
+        rundir.empty_trash(self.paths)
+        prove.sweep(self.paths)
+
     def _refresh_bars(self) -> None:
         screen = self.screen_stack[-1] if self.screen_stack else None  # none while the viewer ends
         if isinstance(screen, AreaScreen):
@@ -212,7 +218,8 @@ class MlptuiApp(KeysInOrder):
         if self._notice_timer:
             self._notice_timer.stop()
         self.desk.tell(notice, bad)
-        self._notice_timer = self.set_timer(NOTICE_SECONDS, while_running(self, lambda: self.desk.tell("")))
+        seconds = max(NOTICE_SECONDS, len(self.desk.notice) / READ_IN_A_SECOND)
+        self._notice_timer = self.set_timer(seconds, while_running(self, lambda: self.desk.tell("")))
 
     def _bench_changed(self) -> None:
         """The workbench line's right end: what the bench does, and for how long where that is long."""
@@ -405,12 +412,16 @@ class MlptuiApp(KeysInOrder):
 
     def on_continue_asked(self, message: ContinueAsked) -> None:
         def start() -> Started:
-            entry = collection.find(self.paths, f"{message.run.id}/last")
+            entry = collection.find(self.paths, f"{message.run.id}/{message.which}")
             return Started(*begin.go_on(self.paths, entry, message.changes, environment), trainer.logout_warning())
 
-        if self.background["launch"].submit(start, self._started):
-            self.action_area("train")
-        else:
+        def done(started: Started | None, error: Exception | None) -> None:
+            if started is not None:
+                self.action_area("train")
+            self._started(started, error)
+
+        self._tell(f"a run that goes on from {self.desk.run_name(message.run)} begins ...")
+        if not self.background["launch"].submit(start, done):
             self._tell("the start before is still under way", bad=True)
 
     def _started(self, started: Started | None, error: Exception | None) -> None:

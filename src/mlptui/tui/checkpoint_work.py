@@ -10,7 +10,6 @@ from mlptui.core.bench import Answer, Evaluate, Judgement, Refused, Save, Saved,
 from mlptui.core.errors import ArchitectureError, StorageError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import counted, loss, safe, score
-from mlptui.launch import begin
 from mlptui.store import atomic
 from mlptui.tui.messages import EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render.cells import end_of
@@ -35,18 +34,23 @@ class CheckpointWork:
 
     def plan(self, asked: PlanAsked) -> None:
         self._app.session.sync()  # the form's network goes there first, where it is not yet
-        self._app.push_screen(PlanScreen(asked.source, self._app.session))
+        self._app.push_screen(PlanScreen(asked.source, self._app.session), lambda loaded: self._seen() if loaded else None)
+
+    def _seen(self) -> None:
+        """Area 3 shows what came onto the bench, not the file that it is from."""
+        if self._app.params_screen.state.source:
+            self._app.params_screen.look_into("")
 
     def load(self, asked: LoadAsked) -> None:
         """A checkpoint with its own network."""
         session = self._app.session
 
         def refused(answer: Refused) -> None:
-            good = "; v in area 6 names the newest good one" if "damaged" in answer.message else ""
-            self._tell(f"{asked.what} is not loaded: {answer.message}{good}", bad=True)
+            asked.refused(f"{asked.what} is not loaded: {answer.message}")
 
         def loaded(sheet: Sheet) -> None:
             session.kept = sheet
+            self._seen()
             self._tell(f"{asked.what} is on the bench; 2 network, 3 tensors, 4 train")
 
         def load() -> None:
@@ -82,7 +86,14 @@ class CheckpointWork:
     def evaluate(self, asked: EvaluateAsked) -> None:
         """Ask on which data, then judge."""
         own = [Choice(part, told, part) for part, told in PARTS.items()]
-        others = [Choice(f"test of {name}", "another data set", f"test of {name}") for name in self._app.form.data_sets]
+        sets = self._app.form.data_sets
+        its = sets.get(asked.data)
+        fit = [
+            name
+            for name, one in sets.items()
+            if name != asked.data and (its is None or (one.shape, one.classes) == (its.shape, its.classes))
+        ]
+        others = [Choice(f"test of {name}", "another data set", f"test of {name}") for name in fit]
         names = {choice.value for choice in (*own, *others)}
 
         def chosen(value: str | None) -> None:
@@ -115,7 +126,10 @@ class CheckpointWork:
                 self._app.desk.judged.setdefault(asked.source, {})[f"{answer.part}{of}"] = said
                 self._tell(f"{asked.what} on {counted(answer.samples, 'sample')} of {said}")
             elif isinstance(answer, Refused):
-                self._tell("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
+                if answer.cancelled:
+                    self._tell("cancelled")
+                else:
+                    asked.refused(answer.message)
 
         self._app.workbench.ask(Evaluate(folder=asked.source, part=part, data=data), done)
 
@@ -128,7 +142,7 @@ class CheckpointWork:
             if isinstance(answer, Saved):
                 session.kept = session.sheet
                 self._tell(f"saved as {answer.id}")
-                asked.then()
+                asked.then(answer.id)
             elif isinstance(answer, Refused):
                 self._tell(f"not saved: {answer.message}", bad=True)
 
@@ -141,6 +155,6 @@ class CheckpointWork:
 def _sum(file: str) -> str:
     """SHA-256 of a person's Python file, for a question."""
     try:
-        return hashlib.sha256(atomic.read_regular(Path(file), begin.MAX_SOURCE)).hexdigest()
+        return hashlib.sha256(atomic.read_regular(Path(file), references.MAX_BYTES)).hexdigest()
     except (OSError, StorageError) as error:
         return f"(cannot be read: {error})"

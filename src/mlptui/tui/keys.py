@@ -286,6 +286,7 @@ PLAN = [
     Key("plan.slice", "s", "do('slice')", "Slice", "of another shape: take the part that both have; again: not", footer=True),
     Key("plan.map", "m", "do('map')", "Map", "another tensor of the file for this one", footer=True),
     Key("plan.back", "escape,q", "do('back')", "Back", "load nothing", footer=True, shown="esc"),
+    Key("plan.help", "question_mark,f1", "do('help')", "Help", "these keys", shown="?"),
     *MOVES,
 ]
 DEVICES = [

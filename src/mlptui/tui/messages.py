@@ -41,36 +41,43 @@ class PlanAsked(Message):
 
 @dataclass
 class LoadAsked(Message):
-    """A person wants a checkpoint with its own network on the bench; `what` names it."""
+    """A person wants a checkpoint with its own network on the bench; `what` names it.
+
+    `refused` is called with the reason where it does not come there.
+    """
 
     source: str
     architecture: str
     what: str
+    refused: Callable[[str], None]
 
 
 @dataclass
 class EvaluateAsked(Message):
-    """A person wants a checkpoint's network judged on data."""
+    """A person wants a checkpoint's network judged; `data` is what it was trained on, `refused` as for `LoadAsked`."""
 
     source: str
     architecture: str
     what: str
+    data: str
+    refused: Callable[[str], None]
 
 
 @dataclass
 class SaveAsked(Message):
-    """A person wants what is on the bench saved by a name; `then` when it is."""
+    """A person wants what is on the bench saved by a name; `then` with the checkpoint's id when it is."""
 
     name: str
     note: str
-    then: Callable[[], None]
+    then: Callable[[str], None]
 
 
 @dataclass
 class ContinueAsked(Message):
-    """A person wants a new run that goes on from this one, with these knobs (by their paths in the recipe)."""
+    """A person wants a new run that goes on from a checkpoint of this one, with these knobs (by their paths in the recipe)."""
 
     run: Run
+    which: str
     changes: dict[str, Any]
 
 

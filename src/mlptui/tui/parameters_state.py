@@ -11,6 +11,7 @@ from mlptui.core.parameters.messages import Listed, Numbers, TensorRow, Viewed
 
 CHUNK = 64  # tensors whose statistics are asked for at once
 CHUNK_NUMBERS = 4_000_000  # and about how many numbers those hold together
+LARGEST = "largest"  # how what changed between two checkpoints is sorted
 SHOWS = ("values", "heat", "histogram", "spectrum", "pictures", "uses", "optimizer")
 
 
@@ -33,6 +34,7 @@ class ParametersState:
     index: tuple[int, ...] = ()
     source: str = ""  # a run, checkpoint or file that is looked at; "": the network on the bench
     of: str = ""
+    first: bool = True  # nobody moved the cursor yet: it stays on the first row, whichever that is
     _at: dict[str, int] = field(default_factory=dict)
     _scanned: int = 0
 
@@ -41,14 +43,25 @@ class ParametersState:
         self.listed, self.of = listed, listed.of
         stamps = {row.path: row.stamp for row in listed.rows}
         self.numbers = {path: n for path, n in self.numbers.items() if stamps.get(path) == n.stamp}
+        if listed.compared and not self.sort:
+            self.sort, self.descending = self.usual_sort, True
         self.marked = [path for path in self.marked if path in stamps]
         self.arrange()
 
     def leave(self, source: str) -> None:
         """Something else is looked at."""
-        self.source, self.listed, self.marked = source, None, []
+        if source and self.show in ("uses", "optimizer"):  # a file has none of them
+            self.show = "values"
+        if self.sort == LARGEST:
+            self.sort = ""
+        self.source, self.listed, self.marked, self.first = source, None, [], True
         self.numbers.clear()
         self.arrange()
+
+    @property
+    def usual_sort(self) -> str:
+        """What the rows are in the order of where nobody asked for another one; "" is the network's own."""
+        return LARGEST if self.listed and self.listed.compared else ""
 
     def arrange(self) -> None:
         test = filters.read(self.filter)
@@ -58,7 +71,7 @@ class ParametersState:
             rows.sort(key=self._key, reverse=self.descending)
         self.rows, self._scanned = rows, 0
         self._at = {row.path: i for i, row in enumerate(rows)}
-        if self.path not in self._at:
+        if self.path not in self._at or (self.first and self.sort == LARGEST):
             self.path = rows[0].path if rows else ""
 
     def _key(self, row: TensorRow) -> tuple[bool, Any]:

@@ -6,6 +6,7 @@ import os
 from mlptui.core.architecture.tree import Layer
 
 TORCHVISION = "torchvision"
+MAX_BYTES = 4 << 20  # of a Python file
 
 
 def split(kind: str) -> tuple[str, str]:

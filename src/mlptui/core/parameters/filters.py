@@ -24,6 +24,10 @@ FIELDS: dict[str, Callable[[TensorRow, Numbers], float | None]] = {
     "bad": lambda r, n: float(n.bad),
     "grad": lambda r, n: n.gradient,
     "update": lambda r, n: n.update,
+    "largest": lambda r, n: n.largest,
+    "relative": lambda r, n: n.relative,
+    "cosine": lambda r, n: n.cosine,
+    "changed": lambda r, n: n.changed,
     "count": lambda r, n: float(r.count),
 }
 WORDS: dict[str, Callable[[TensorRow], bool]] = {

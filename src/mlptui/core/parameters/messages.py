@@ -108,13 +108,18 @@ class Train(Value):
     weight_decay: float = 0.0
 
 
+Form = Literal["", "tensor", "list", "dict"]
+
+
 class Export(Value):
     """Write the weights to a file, for a run to begin with; with another ending than .safetensors in that format, and with
-    `paths` only these tensors: one alone, or several as a dictionary."""
+    `paths` only these tensors: one alone, or several as a dictionary, or as `form` says. `source` as for `List`."""
 
     kind: Literal["export"] = "export"
     file: str
     paths: tuple[str, ...] = ()
+    form: Form = ""
+    source: str = ""
 
 
 class Plan(Value):
@@ -169,13 +174,14 @@ class TensorRow(Value):
 class Listed(Value):
     """`digest` is the SHA-256 of all tensors under all their names, "" for what is too large to be read through in passing.
 
-    `of` says what a source turned out to be.
+    `of` says what a source turned out to be; `compared`: its tensors are what changed between two others.
     """
 
     kind: Literal["listed"] = "listed"
     rows: tuple[TensorRow, ...] = ()
     digest: str = ""
     of: str = ""
+    compared: bool = False
 
 
 class Numbers(Value):
@@ -183,7 +189,8 @@ class Numbers(Value):
 
     `deviation` is the population's, `norm` the Euclidean, `zeros` a share, `bad` counts nan and infinities, `bins` are counts
     from `low` to `high`. `gradient` is the gradient's norm, `update` what the last step of the bench changed, as a share of
-    the norm before.
+    the norm before. Of what changed between two tensors: `largest` in absolute value, `relative` that over the largest of the
+    tensor before, their `cosine`, and the share of numbers that `changed`.
     """
 
     stamp: int
@@ -197,6 +204,10 @@ class Numbers(Value):
     bins: tuple[int, ...] = ()
     gradient: float | None = None
     update: float | None = None
+    largest: float | None = None
+    relative: float | None = None
+    cosine: float | None = None
+    changed: float | None = None
 
 
 class Measures(Value):

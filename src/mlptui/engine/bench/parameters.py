@@ -19,6 +19,7 @@ from mlptui.core.parameters.messages import (
     Listed,
     Measures,
     Moment,
+    Numbers,
     Previewed,
     Put,
     Said,
@@ -87,6 +88,9 @@ class Parameters:
             return self.model
         if self._source != source:
             self._open(source)
+        elif Path(source).expanduser().is_file() and files.version(self.workbench.paths, source) != self._version:
+            # it is mapped: to read where it was cut off would end this process
+            raise ParameterError(f"{safe(source, 200)} was changed while it was looked at; o in area 3 opens it again")
         assert self._folder is not None
         return self._folder
 
@@ -108,13 +112,20 @@ class Parameters:
         model = self._seen(request.source)
         rows = tuple(tensors.row(named) for named in tensors.tensors(model).values())
         digest = "" if Path(request.source).expanduser().is_file() else tensors.digest(model)  # a file is not read through
-        return Listed(rows=rows, digest=digest, of=self._of if request.source else "")
+        compared = isinstance(model, files.TensorFile) and model.compare is not None
+        return Listed(rows=rows, digest=digest, of=self._of if request.source else "", compared=compared)
 
     def measure(self, request: messages.Measure) -> Measures:
-        known = tensors.tensors(self._seen(request.source))
-        found = [(path, known[path]) for path in request.paths if path in known and not known[path].lazy]
-        updates = self._updates
-        return Measures(numbers=tuple((path, views.numbers(n, updates.get(contents.stamp(n.tensor)))) for path, n in found))
+        model = self._seen(request.source)
+        known = tensors.tensors(model)
+        compare = model.compare if isinstance(model, files.TensorFile) else None
+
+        def measured(path: str, named: Named) -> Numbers:
+            found = views.numbers(named, self._updates.get(contents.stamp(named.tensor)))
+            return found.model_copy(update=compare(path)._asdict()) if compare else found
+
+        wanted = [path for path in request.paths if path in known and not known[path].lazy]
+        return Measures(numbers=tuple((path, measured(path, known[path])) for path in wanted))
 
     def view(self, request: View) -> Viewed:
         if request.show == "uses":
@@ -411,19 +422,19 @@ class Parameters:
         self.workbench.now.note = note
         return self.workbench.sheet()
 
-    def _written(self, file: Path, paths: tuple[str, ...]) -> Exported:
+    def _written(self, file: Path, request: messages.Export) -> Exported:
         """Some tensors, or another format; read back and compared."""
-        known = tensors.tensors(self.model)
-        chosen = paths or [path for path, named in known.items() if named.kind in ("parameter", "buffer", "tensor")]
-        named = {path: tensors.sized(known, path).tensor for path in chosen}
-        given = exported.shaped(named, "tensor" if len(paths) == 1 else "dict")
+        known, paths = tensors.tensors(self._seen(request.source)), request.paths
+        saved, left_out = exported.saved(known)
+        named = {path: tensors.sized(known, path).tensor for path in paths or saved}
+        given = exported.shaped(named, request.form or ("tensor" if len(paths) == 1 else exported.usual(file, len(named))))
         written = exported.write(file, given)
-        return Exported(file=str(file), size=written.size, compared=written.words)
+        return Exported(file=str(file), size=written.size, compared=written.words + ("" if paths else left_out))
 
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)
-        if request.paths or file.suffix.lower() in OTHER_FORMATS:
-            return self._written(file, request.paths)
+        if request.paths or request.form or request.source or file.suffix.lower() in OTHER_FORMATS:
+            return self._written(file, request)
         data = weights.packed(self.model, self.workbench.now.text)
         try:
             weights.write(file, data)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
 from mlptui.core.errors import CheckpointError, DataError, StorageError, UsageError
+from mlptui.core.text import safe
 from mlptui.datasets import library
 from mlptui.engine import codec, judge
-from mlptui.engine.script import Circumstances, script, write_arrays
+from mlptui.engine.export.script import Circumstances, script, write_arrays
 from mlptui.store import atomic
 from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
@@ -29,39 +31,38 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     if entry.checkpoint is None:
         raise CheckpointError(entry.problem)
     recipe = judge.recipe_of(entry.checkpoint)
-    if files := references.files(parse(recipe.architecture)):
-        raise UsageError(
-            f"the network is from {', '.join(files)}, which a script cannot take along; 'mlptui model code' names it"
-        )
+    own = _own_files(references.files(parse(recipe.architecture)), entry.run.source)
     environment = dict(entry.checkpoint.manifest.get("environment", {}))
     circumstances = Circumstances(int(environment.get("threads") or 0), environment.get("matmul") == "oneDNN")
     data = library.load(paths, recipe.data.name)
     trained_on = str(entry.checkpoint.manifest.get("data_sha256", ""))
     if trained_on and data.facts.sha256 != trained_on:
         raise DataError(f"{data.name} is not the data that this run was trained on (its checksum differs)")
-    text = script(recipe, data.facts, circumstances, SCRIPT, WEIGHTS)
+    beside = {file: name for name, (file, _) in own.items()}
+    text = script(recipe, data.facts, circumstances, SCRIPT, WEIGHTS, beside)
     weights = io.BytesIO()
     torch.save(codec.weights_of(entry.checkpoint.read(codec.MODEL)), weights)
     if out.exists() and not _is_ours(out):
         raise UsageError(f"{out} holds other things than an export; it is not replaced")
     made = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    names = [SCRIPT, WEIGHTS, f"{data.name}.npz"]
+    names = [SCRIPT, WEIGHTS, f"{data.name}.npz", *own]
     try:
         atomic.make_folder(made)
         atomic.write_new(made / SCRIPT, text.encode())
         atomic.write_new(made / WEIGHTS, weights.getvalue())
         write_arrays(data, made / names[2])
+        for name, (_, code) in own.items():
+            atomic.write_new(made / name, code)
         old = out.with_name(f"{made.name}.old")
         if out.exists():
             out.rename(old)
         try:
-            made.rename(out)
+            atomic.move(made, out)
         except OSError:
             if old.exists():
                 old.rename(out)
             raise
         atomic.remove_folder_quietly(old)
-        atomic.fsync_folder(out.parent)
     except (OSError, StorageError) as error:
         atomic.remove_folder_quietly(made)
         reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
@@ -69,12 +70,31 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     return names
 
 
+def _own_files(files: list[str], kept: Path) -> dict[str, tuple[str, bytes]]:
+    """By the name that it has in the folder: a person's file as the network's text has it, and its code.
+
+    The run's copy, where there is one. Raises UsageError where a file cannot be read.
+    """
+    found: dict[str, tuple[str, bytes]] = {}
+    for file in files:
+        copy = kept / references.kept_name(file)
+        place = copy if copy.is_file() else Path(references.absolute(file))
+        name = place.name if os.path.basename(file) in (SCRIPT, *found) else os.path.basename(file)
+        try:
+            found[name] = file, atomic.read_regular(place, references.MAX_BYTES)
+        except (OSError, StorageError) as error:
+            reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+            raise UsageError(f"{safe(str(place), 300)}, which the network is from, cannot be read: {reason}") from None
+    return found
+
+
 def _is_ours(folder: Path) -> bool:
-    """Whether nothing but an export lies there, or nothing."""
+    """Whether nothing but an export lies there, or nothing: the script's head names all that is beside it."""
     try:
         names = {entry.name for entry in folder.iterdir()}
-        head = (folder / SCRIPT).read_bytes()[:2000] if SCRIPT in names else b""
+        head = (folder / SCRIPT).read_text(errors="replace")[:2000] if SCRIPT in names else ""
     except OSError:
         return False
-    others = names - {SCRIPT, WEIGHTS}
-    return not names or (b"Written by mlptui" in head and len(others) <= 1 and all(n.endswith(".npz") for n in others))
+    told = re.search(r"Written by mlptui\. Needs torch, numpy and (.+?) beside it((?:, and .+?)*); run it", head)
+    written = {SCRIPT, WEIGHTS, told[1], *told[2].split(", and ")} if told else set()
+    return names <= written

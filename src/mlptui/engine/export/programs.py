@@ -1,7 +1,10 @@
 """A network as a program that runs without Python code of its own: ONNX, and `torch.export`'s .pt2; each checked."""
 
+import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,15 +52,15 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
     part = folder / file.name
     try:
         atomic.make_folder(folder)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), _quiet():
             wanted = model(inputs)
             (_write_onnx if file.suffix == ONNX else _write_pt2)(part, model, inputs)
             found = (_run_onnx if file.suffix == ONNX else _run_pt2)(part, inputs)
         if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE):
             raise ExportError(f"what was written does not compute the same ({_apart(found, wanted)}); it is not kept")
         size = part.stat().st_size
-        part.replace(file)
+        atomic.fsync_file(part)
+        atomic.move(part, file)
         return Checked(file, size, float((found - wanted).abs().max()) if wanted.numel() else 0.0)
     except ImportError as error:
         raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None
@@ -66,7 +69,9 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
         raise ExportError(f"{safe(str(file), 300)} cannot be written: {reason}") from None
     except ExportError:
         raise
-    except Exception as error:  # the exporters raise what they like
+    except Exception as error:  # the exporters raise what they like, around what was the matter
+        while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+            error = error.__cause__
         raise ExportError(f"torch cannot export this network as {file.suffix}: {one_line(error)}") from None
     finally:
         atomic.remove_folder_quietly(folder)
@@ -79,11 +84,23 @@ def _apart(found: torch.Tensor, wanted: torch.Tensor) -> str:
     return f"largest difference {float((found - wanted).abs().max()):.3g}"
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters print what they do, and pages of graphs where they fail."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _write_onnx(file: Path, model: nn.Module, inputs: torch.Tensor) -> None:
     import onnxruntime  # noqa: F401  (first, so that nothing is written that cannot be checked)
     import onnxscript  # noqa: F401
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(
         model, (inputs,), str(file), dynamo=True, external_data=False, verbose=False, dynamic_shapes=({0: batch},),

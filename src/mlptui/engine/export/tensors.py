@@ -14,7 +14,7 @@ import torch
 from mlptui.core.errors import MlptuiError
 from mlptui.core.text import counted, safe
 from mlptui.engine.foreign import one_line
-from mlptui.engine.parameters.tensors import same_bytes
+from mlptui.engine.parameters.tensors import Named, same_bytes
 from mlptui.store import atomic
 
 SAFETENSORS, PICKLED, NPY, NPZ = ".safetensors", (".pt", ".pth", ".bin", ".params"), ".npy", ".npz"
@@ -39,6 +39,19 @@ class Written:
     def words(self) -> str:
         """`x2 == x` in words."""
         return f"read back: {self.count} of {counted(self.count, 'tensor')} equal, bit for bit"
+
+
+def saved(known: Mapping[str, Named]) -> tuple[dict[str, Named], str]:
+    """What a state_dict has of a network's tensors, or all that a file has; and what is left out, in words."""
+    there = {path: named for path, named in known.items() if named.kind in ("parameter", "buffer", "tensor")}
+    left = [path for path in known if path not in there]
+    more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
+    return there, f"; not in a state_dict, so not written: {', '.join(left[:3])}{more}" if left else ""
+
+
+def usual(file: Path, count: int) -> Form:
+    """How so many tensors are held where nobody says: a .npy file has one alone, the others a dictionary."""
+    return "tensor" if count == 1 and file.suffix.lower() == NPY else "dict"
 
 
 def shaped(named: Mapping[str, torch.Tensor], form: Form) -> Given:

@@ -161,7 +161,7 @@ class Evaluator:
     def meaning(self, text: str) -> Meaning:
         paths = {named.path: named.spelled for named in self.named.values()}
         for named in self.named.values():  # the layers that hold something, too
-            paths.setdefault(".".join(named.place), named.spelled[: -len(named.name) - 1])
+            paths.setdefault(".".join(named.place), named.holder)
         own = {*self.model._modules, *self.model._parameters, *self.model._buffers}
         own |= {name for name, _ in plain_tensors(self.model)}
         line = read(text, paths, own)
@@ -292,6 +292,8 @@ class Evaluator:
             if not link.single or not isinstance(link.items[0], int | str):
                 raise ConsoleError("a layer's children have a number or a name", column)
             at = link.items[0]
+            if isinstance(module, TensorFile) and str(at) in module._parameters:
+                return self._spot(module._parameters[str(at)])
             if isinstance(at, str):
                 if at not in children:
                     raise ConsoleError(_nothing(module, at, children), column)

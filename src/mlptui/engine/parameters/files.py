@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -41,12 +41,14 @@ COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as c
 class TensorFile(nn.Module):
     """What a file holds below a dot in its names. It has no forward.
 
-    At its root `about` is what the file says of itself, and `order` has all names in the file's own order.
+    At its root `about` is what the file says of itself, and `order` has all names in the file's own order. Where it holds what
+    changed between two others, `compare` measures a tensor before and after.
     """
 
     about: Mapping[str, str] = MappingProxyType({})
     order: tuple[str, ...] = ()
     left_out = 0  # tensors of the file that are not in it
+    compare: "Callable[[str], Difference] | None" = None
 
 
 def is_there(paths: Paths, where: str) -> bool:
@@ -82,7 +84,7 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
         owner = str(checkpoint.manifest.get("run", ""))
         if path.parent.name == "checkpoints":  # as it is called now; a copy elsewhere knows what it was called
             owner = path.absolute().parent.parent.name
-        return of_checkpoint(checkpoint), ", ".join(filter(None, (owner, checkpoint.name)))
+        return of_checkpoint(checkpoint), _called(owner, checkpoint)
     if path.suffix == SUFFIX or path.is_file():
         found = of_file(path)
         more = f" without {counted(found.left_out, 'tensor')} of types that are not shown" if found.left_out else ""
@@ -91,14 +93,18 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
         entry = collection.find(paths, where)
         if entry.checkpoint is None:
             raise ParameterError(entry.problem)
-        return of_checkpoint(entry.checkpoint), f"{entry.run.id}, {entry.folder.name}"
+        return of_checkpoint(entry.checkpoint), _called(entry.run.id, entry.checkpoint)
     if where == "last" or _is_run(paths, where):
         run = collection.owner(paths, where)
         newest, _ = checkpoints.newest_verified(run.checkpoints)
         if newest is None:
             raise ParameterError(f"{run.id} has no checkpoint that can be read")
-        return of_checkpoint(newest), f"{run.id}, {newest.name}"
+        return of_checkpoint(newest), _called(run.id, newest)
     raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or file of tensors")
+
+
+def _called(owner: str, checkpoint: Checkpoint) -> str:
+    return f"step {checkpoint.step:,} of {safe(owner, 100)}" if owner else checkpoint.name
 
 
 def sides(paths: Paths, where: str) -> tuple[str, str] | None:
@@ -124,12 +130,12 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
         kind = torch.float64 if wide else torch.float32
         return other[name].detach().to(kind) - one[name].detach().to(kind)
 
-    run, _, step = before[1].rpartition(", step-")
-    if run and after[1].startswith(f"{run}, step-"):
-        told = f"step {int(step):,} to {int(after[1].removeprefix(f'{run}, step-')):,} of {run}"
-    else:
-        told = f"{before[1]} to {after[1]}"
-    return _folder(names, change, {}, {}), f"what changed from {told}"
+    (step, _, run), (later, _, same) = (told.partition(" of ") for _, told in (before, after))
+    told = f"{step} to {later.removeprefix('step ')} of {run}" if run and run == same else f"{before[1]} to {after[1]}"
+    made = _folder(names, change, {}, {})
+    sides = {called: (one[name], other[name]) for called, name in zip(made.order, names, strict=True)}
+    made.compare = lambda name: difference(*sides[name])
+    return made, f"changes from {told}"
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:
@@ -277,17 +283,23 @@ def one(paths: Paths, where: str) -> torch.Tensor:
     return held[name].detach()
 
 
-def difference(left: torch.Tensor, right: torch.Tensor) -> tuple[float, float, float, float]:
-    """Largest absolute difference, that over the largest of `left`, cosine, and the share of numbers that differ.
+class Difference(NamedTuple):
+    """Largest absolute difference, that over the largest of the first, cosine, and the share of numbers that differ."""
 
-    nan and nan are the same.
-    """
+    largest: float
+    relative: float
+    cosine: float
+    changed: float
+
+
+def difference(left: torch.Tensor, right: torch.Tensor) -> Difference:
+    """Of two tensors of one shape, in float64; nan and nan are the same."""
     a, b = left.detach().double().reshape(-1), right.detach().double().reshape(-1)
     if not a.numel():
-        return 0.0, 0.0, 1.0, 0.0
+        return Difference(0.0, 0.0, 1.0, 0.0)
     same = (a == b) | (a.isnan() & b.isnan())
     largest = float(torch.where(same, 0.0, (a - b).abs()).max())
     norm, scale = float(a.norm() * b.norm()), float(a.abs().max())
     cosine = float(a @ b) / norm if norm else float("nan")
     relative = largest / scale if scale else float("inf") if largest else 0.0
-    return largest, relative, cosine, float((~same).double().mean())
+    return Difference(largest, relative, cosine, float((~same).double().mean()))

@@ -17,7 +17,7 @@ from mlptui.engine.parameters.tensors import Named
 from mlptui.store.formats import opening
 from mlptui.store.paths import Paths
 
-SAVED = ("parameter", "buffer")
+SAVED = ("parameter", "buffer", "tensor")  # the last in files
 _whole: set[tuple[object, ...]] = set()  # files that were compared with their checksums, as long as they stay as they were
 
 

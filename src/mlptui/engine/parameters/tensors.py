@@ -25,10 +25,11 @@ _digests: Any = WeakTensorKeyDictionary()
 
 @dataclass(frozen=True)
 class Named:
-    """A tensor under one of its names. `module` holds it as `name`; `place` is the module's."""
+    """A tensor under one of its names. `module` holds it as `name`; `place` is the module's, `holder` how that is spelled."""
 
     path: str
     spelled: str
+    holder: str
     place: Place
     module: nn.Module
     name: str
@@ -54,13 +55,22 @@ def tensors(model: nn.Module) -> dict[str, Named]:
         if not (spot.module._parameters or spot.module._buffers or _may_hold(spot.module)):
             continue
         prefix = ".".join(spot.place)
-        spelled = _by_names(spot.place) if isinstance(model, TensorFile) else indexed(spot.place, children)
+        of_file = isinstance(model, TensorFile)
+        spelled = _by_names(spot.place) if of_file else indexed(spot.place, children)
         for name, tensor, its in own_tensors(spot.module, known):
             kind = "tensor" if isinstance(spot.module, TensorFile) else its
             path = f"{prefix}.{name}" if prefix else name
             alias = first.setdefault(id(tensor), path)
             found[path] = Named(
-                path, f"{spelled}.{name}", spot.place, spot.module, name, kind, tensor, alias if alias != path else ""
+                path,
+                spelled + (_by_names((name,)) if of_file else f".{name}"),
+                spelled,
+                spot.place,
+                spot.module,
+                name,
+                kind,
+                tensor,
+                alias if alias != path else "",
             )
     return found
 

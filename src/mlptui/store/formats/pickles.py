@@ -16,6 +16,7 @@ OPERATIONS = 400_000  # about a second at worst; a state_dict of 10,000 tensors 
 SIZE = 32 << 20
 NAME = 200  # characters of a name that are kept
 IMPORTS = 2_000
+CALLS = 80_000  # a tensor takes two to four
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class _Machine:
         self.imports = imports
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self._calls = 0
         stack, memo, push = self.stack, self.memo, self.stack.append
 
         def remember(key: Any) -> None:
@@ -137,7 +139,7 @@ class _Machine:
             "SETITEM": lambda _: self._set([self._pop(), self._pop()][::-1]),
             "SETITEMS": lambda _: self._set(self._marked()),
             "GLOBAL": lambda name: push(self._named(*str(name).split(" ", 1))),
-            "INST": lambda name: push(Called(self._named(*str(name).split(" ", 1)), Items("tuple", self._marked()))),
+            "INST": lambda name: self._called(self._named(*str(name).split(" ", 1)), Items("tuple", self._marked())),
             "STACK_GLOBAL": self._global,
             "NEWOBJ_EX": self._call_named,
             "OBJ": self._object,
@@ -157,15 +159,21 @@ class _Machine:
 
     def _call(self, _: Any) -> None:
         arguments = self._pop()
-        self.stack.append(Called(self._pop(), arguments))
+        self._called(self._pop(), arguments)
 
     def _call_named(self, _: Any) -> None:
         named, arguments = self._pop(), self._pop()
-        self.stack.append(Called(self._pop(), Items("tuple", [arguments, named])))
+        self._called(self._pop(), Items("tuple", [arguments, named]))
 
     def _object(self, _: Any) -> None:
         what, *arguments = self._marked()
-        self.stack.append(Called(what, Items("tuple", arguments)))
+        self._called(what, Items("tuple", arguments))
+
+    def _called(self, what: Any, arguments: Any, state: Any = None) -> None:
+        self._calls += 1
+        if self._calls > CALLS:
+            raise FormatError(f"it would make more than {CALLS:,} calls")
+        self.stack.append(Called(what, arguments, state))
 
     def _global(self, _: Any) -> None:
         what, module = self._pop(), self._pop()
@@ -188,7 +196,7 @@ class _Machine:
         if isinstance(self.stack[-1], Called):
             self.stack[-1].state = state
         else:
-            self.stack.append(Called(self._pop(), None, state))
+            self._called(self._pop(), None, state)
 
     @staticmethod
     def _buffer(_: Any) -> None:

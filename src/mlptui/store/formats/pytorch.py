@@ -25,6 +25,7 @@ from mlptui.store.formats.pickles import Called, Items, Map, Named, Outside
 ZIP, LEGACY, PICKLE, SCRIPT = "PyTorch (zip)", "PyTorch (before 1.6)", "pickle", "TorchScript"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 RECORDS = 200_000
+INSIDE = 3  # what holds others costs as much as so many plain values
 KEY = 1_000  # characters of a key that are kept
 
 # torch/storage.py names one class for each type
@@ -232,11 +233,14 @@ class _Reader:
     def _count(self, places: int) -> None:
         self._left -= places
         if self._left < 0:
-            raise FormatError(f"it has more than {MAX_NODES:,} places")
+            raise FormatError(
+                f"it has more places than can be shown; {MAX_NODES:,} numbers, or {MAX_NODES // INSIDE:,} tables"
+            )
 
     def node(self, value: Any, above: tuple[int, ...] = ()) -> Node:
-        self._count(1)
-        if isinstance(value, Items | Map | Called):
+        holds = isinstance(value, Items | Map | Called)
+        self._count(INSIDE if holds else 1)
+        if holds:
             if id(value) in above:
                 return Node("value", "itself, again")
             if len(above) >= MAX_DEPTH:

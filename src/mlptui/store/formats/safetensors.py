@@ -43,8 +43,11 @@ def header_of(data: bytes, size: int) -> dict[str, Any]:
                 if type(extent) is not int or extent < 0:
                     raise ValueError
                 elements *= extent
-            if not 0 <= start <= stop <= size - 8 - length or stop - start != elements * DTYPES[dtype]:
+            if stop - start != elements * DTYPES[dtype] or not 0 <= start <= stop:
                 raise ValueError
+            if stop > size - 8 - length:
+                missing = f"{stop - (size - 8 - length):,} bytes of {safe(tensor, 80)!r} are not there"
+                raise FormatError(f"it is cut off, or its header is wrong: {missing}")
         except (KeyError, TypeError, ValueError):
             raise FormatError(f"the entry of tensor {safe(tensor, 80)!r} makes no sense") from None
         spans.append((start, stop))

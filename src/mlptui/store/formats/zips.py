@@ -34,7 +34,9 @@ def opened(stream: BinaryIO) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(stream)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, IndexError, UnicodeDecodeError) as error:
-        raise FormatError(f"it is a zip file that cannot be read: {safe(error, 120)}") from None
+        raise FormatError(
+            f"it begins as a zip file and cannot be read to its end; it may be cut off ({safe(error, 120)})"
+        ) from None
     names = archive.namelist()
     if len(names) > MEMBER_LIMIT:
         raise FormatError(f"it has {len(names):,} members")

@@ -1,8 +1,9 @@
 """The first two rows and the last one of every screen."""
 
-from mlptui.core.text import safe
-from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, length, shown, spread
+from mlptui.core.text import cut, safe
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, length, shown, spread, wrapped
 
+LONGEST = 4  # lines of a notice
 AREAS = ("Data", "Model", "Params", "Train", "Runs", "Files", "Devices")
 
 
@@ -17,6 +18,21 @@ def areas(present: int, cells: int, glyphs: Glyphs) -> Line:
 def workbench(facts: list[str], state: str, cells: int, glyphs: Glyphs) -> Line:
     """What the next run will use, and on the right what goes on."""
     return shown(spread([(" " + safe(" · ".join(facts)), PLAIN)], [(safe(state) + " ", DIM)], cells), cells, glyphs)
+
+
+def long_notice(notice: str, bad: bool, cells: int, glyphs: Glyphs) -> list[Line]:
+    """All of a notice in at most LONGEST lines, where one line with its help at the end is too short for it; else nothing."""
+    if length([(f" {safe(notice)} ? Help ", PLAIN)]) <= cells:
+        return []
+    role = WARN if bad else STRONG
+    lines = wrapped(safe(notice), max(10, cells - 2))
+    if len(lines) > LONGEST:
+        lines = [*lines[: LONGEST - 1], cut(" ".join(lines[LONGEST - 1 :]), max(10, cells - 2))]
+    return [shown([(f" {line}", role)], cells, glyphs) for line in lines]
+
+
+def blank(cells: int) -> Line:
+    return [(" " * cells, PLAIN)]
 
 
 def keys(known: list[tuple[str, str]], notice: str, bad: bool, cells: int, glyphs: Glyphs) -> Line:

@@ -149,6 +149,11 @@ def end_of(path: str, cells: int) -> str:
     return path if len(path) <= cells else f"…{path[len(path) - cells + 1 :]}"
 
 
+def fitted(line: str, cells: int) -> list[str]:
+    """A line as it is where it fits, blanks and all; else wrapped."""
+    return [line] if width(line) <= cells else wrapped(line, cells)
+
+
 def wrapped(value: str, cells: int) -> list[str]:
     """Words in lines of at most `cells` cells; longer ones are cut hard."""
     lines = [""]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mlptui.core import text
-from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, panel, wrapped
+from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, WARN, Glyphs, Line, end_of, panel, wrapped
 
 FACTS = 3
 
@@ -50,8 +50,11 @@ def draw(view: ContentsView, cells: int, rows: int, glyphs: Glyphs, focused: boo
         return panel(title, [], [[], [("reading ...", DIM)]], (cells, rows), glyphs, focused)
     fact: Line = [(f"{view.format} · {text.size(view.size)}", DIM)]
     body = _facts(view, cells - 4)
-    for i, place in enumerate(view.places[view.first : view.first + tree_rows(rows)], view.first):
-        body.append(_row(place, i == view.cursor, cells - 4, glyphs))
+    there = view.places[view.first : view.first + tree_rows(rows)]
+    widest = max((text.width(_before(place) + _key(place)) for place in there), default=0)
+    column = min(widest + 2, 44, max((cells - 4) // 2, 16))  # where what stands at a place begins
+    for i, place in enumerate(there, view.first):
+        body.append(_row(place, i == view.cursor, cells - 4, column, glyphs))
     return panel(title, fact, body, (cells, rows), glyphs, focused)
 
 
@@ -69,14 +72,20 @@ def _facts(view: ContentsView, cells: int) -> list[Line]:
     return lines[:FACTS]
 
 
-def _row(place: Place, chosen: bool, cells: int, glyphs: Glyphs) -> Line:
-    fold = "" if place.open is None else "▾ " if place.open else "▸ "
-    key = text.safe(place.path[-1], 300) if place.path else "the file"
-    left = "  " * min(len(place.path), 20) + (fold or "  ") + key
-    words = text.safe(place.words, 300)
-    room = max(12, min(len(words), cells // 2))
-    name = text.cut(left, cells - room - 2)
-    gap = " " * max(2, min(44, cells - room) - text.width(name))
+def _before(place: Place) -> str:
+    fold = "  " if place.open is None else "▾ " if place.open else "▸ "
+    return "  " * min(len(place.path), 20) + fold
+
+
+def _key(place: Place) -> str:
+    return text.safe(place.path[-1], 300) if place.path else "the file"
+
+
+def _row(place: Place, chosen: bool, cells: int, column: int, glyphs: Glyphs) -> Line:
+    before = _before(place)
+    name = before + end_of(_key(place), max(4, column - 2 - text.width(before)))  # of a long key the end tells more
+    gap = " " * max(2, column - text.width(name))
+    words = text.cut(text.safe(place.words, 300), max(4, cells - text.width(name + gap)))
     if chosen:
         return [(text.cut(f"{name}{gap}{words}".ljust(cells), cells), CURSOR)]
     role = BAD if place.call else ACCENT if place.name else DIM

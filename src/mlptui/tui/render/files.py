@@ -47,6 +47,7 @@ class CheckpointRow:
     problem: str = ""
     why: str = ""
     architecture: str = ""
+    data: str = ""
     files: tuple[tuple[str, int, str], ...] = ()
     folder: str = ""
     verified: str = ""
@@ -86,10 +87,11 @@ def marks(row: CheckpointRow, glyphs: Glyphs) -> tuple[str, str]:
     return f"{seen} {'best' if row.best else ''}", GOOD if row.best or row.verified else PLAIN
 
 
-def widths(cells: int) -> list[int]:
+def widths(cells: int, longest: int = 34) -> list[int]:
+    """`longest` is the width of the longest name; what it does not need the notes have."""
     room = cells - sum(FIXED) - (len(FIXED) - 1)
     wide = [*FIXED]
-    wide[1] = max(8, min(34, room * 2 // 3))
+    wide[1] = max(8, min(34, longest, room * 2 // 3))
     wide[8] = max(0, room - wide[1])
     return wide
 
@@ -110,7 +112,7 @@ def cells_of(row: CheckpointRow, now: float, glyphs: Glyphs) -> list[str]:
 
 
 def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
-    wide = widths(cells - 4)
+    wide = widths(cells - 4, 2 + max((text.width(text.safe(row.run, 60)) for row in view.rows), default=8))
     fact: Line = [(f"{len(view.rows):,} of {view.total:,}" if view.filter else f"{view.total:,}", DIM)]
     fact.append((f" · {text.size(sum(row.size for row in view.rows))}", DIM))
     if view.verifying:
@@ -131,13 +133,15 @@ def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = 
             body.append([(written[: wide[0]], marks(row, glyphs)[1]), (written[wide[0] :], PLAIN)])
     chosen = view.rows[view.cursor] if view.cursor < len(view.rows) else None
     if chosen and rows >= LEAST + FACTS:
-        body = body[: visible + 1] + [[]] * (visible + 1 - len(body))
-        body += [rule(f"{chosen.run} · step {chosen.step:,}"), *facts(chosen, cells - 4)]
+        told = facts(chosen, cells - 4)
+        spare = max(0, min(visible - len(view.rows), len(told) - FACTS))  # rows that the list does not need
+        body = body[: visible + 1 - spare] + [[]] * (visible + 1 - spare - len(body))
+        body += [rule(f"{chosen.run} · step {chosen.step:,}"), *told[: FACTS + spare]]
     return panel(title, fact, body, (cells, rows), glyphs, focused)
 
 
 def facts(row: CheckpointRow, cells: int) -> list[Line]:
-    """All that is known of one, in at most FACTS lines."""
+    """All that is known of one, what matters most first."""
     lines: list[Line] = []
     if row.damaged:
         lines += [[(line, BAD)] for line in wrapped(row.damaged, cells)[:2]]
@@ -149,16 +153,17 @@ def facts(row: CheckpointRow, cells: int) -> list[Line]:
     if said:
         lines.append([(", ".join(said), WARN if row.pinned and not row.best else GOOD)])
     if row.judged:
-        lines.append([("judged   ", DIM), (text.cut(" · ".join(row.judged), cells - 9), STRONG)])
+        told = wrapped(" · ".join(row.judged), max(10, cells - 9))[:3]
+        lines += [[("judged   " if not i else " " * 9, DIM), (line, STRONG)] for i, line in enumerate(told)]
     lines.append([("network  ", DIM), (text.cut(text.safe(row.architecture or "-", 500), cells - 9), PLAIN)])
     if row.why:
-        lines.append([("saved    ", DIM), (text.safe(row.why, 100), PLAIN)])
+        lines.append([("made     ", DIM), (text.safe(row.why, 100), PLAIN)])
     if row.files:
         named = ", ".join(f"{text.safe(name, 40)} {text.size(size)}" for name, size, _ in row.files)
         lines.append([("files    ", DIM), (text.cut(named, cells - 9), PLAIN)])
         lines.append([("sha256   ", DIM), (text.cut(row.files[0][2], cells - 9), DIM)])
     lines.append([("folder   ", DIM), (end_of(text.safe(row.folder, 500), cells - 9), PLAIN)])
-    return lines[:FACTS]
+    return lines
 
 
 def _empty(view: FileList) -> list[Line]:
@@ -172,6 +177,7 @@ def _empty(view: FileList) -> list[Line]:
         [],
         [("A run saves one at its beginning and after each epoch.", DIM)],
         [("4 opens the training form; r there starts a run.", DIM)],
+        [("s saves what is on the bench, o opens any file of tensors.", DIM)],
     ]
 
 

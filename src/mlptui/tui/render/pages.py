@@ -1,7 +1,7 @@
 """Pages of words: help and questions."""
 
 from mlptui.core.text import cut
-from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, panel, wrapped
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, Glyphs, Line, fitted, panel, wrapped
 
 
 def help_page(
@@ -30,7 +30,7 @@ def question(title: str, text: str, answers: list[tuple[str, str]], cells: int, 
     keys: Line = []
     for key, label in answers:
         keys += [(f"{key} ", ACCENT), (f"{label}   ", PLAIN)]
-    lines: list[Line] = [[(line, PLAIN)] for line in text.splitlines()]
+    lines: list[Line] = [[(part, PLAIN)] for line in text.splitlines() for part in fitted(line, cells - 4)]
     body = [*lines, [], keys]
     return panel(title, [], body, (cells, len(body) + 2), glyphs, True)
 

@@ -28,12 +28,11 @@ def plan_rows(rows: int) -> int:
 
 
 def widths(cells: int) -> list[int]:
-    """In narrow terminals the shapes give way to the names, and the file's shape stands where it differs only."""
-    wide = [0, 13, 8, 0, 13, 9]
-    room = cells - sum(wide) - len(wide) + 1
-    if room < 30:
-        wide = [0, 11, 7, 0, 11, 7]
+    """Of the first columns as there is room: in narrow terminals the file's shape and the changes give way to the names."""
+    for wide in ([0, 13, 8, 0, 13, 9], [0, 11, 7, 0, 11, 7], [0, 10, 7, 0]):
         room = cells - sum(wide) - len(wide) + 1
+        if room >= 24:
+            break
     wide[0] = max(8, room * 2 // 5)
     wide[3] = max(8, room - wide[0])
     return wide
@@ -76,13 +75,14 @@ def draw(view: PlanView, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
         body: list[Line] = [[], *([(line, role)] for line in wrapped(words, cells - 4)), [], [("esc goes back", DIM)]]
         return panel("load plan", [], body, (cells, rows), glyphs, True)
     wide = widths(cells - 4)
-    body = [[(columns(NAMES, wide, RIGHT, " "), DIM)]]
+    many = len(wide)
+    body = [[(columns(NAMES[:many], wide, RIGHT, " "), DIM)]]
     visible = plan_rows(rows)
     starts = sum(wide[:2]) + 2
     for i, row in enumerate(planned.rows[view.first : view.first + visible], view.first):
         cells_ = cells_of(row)
         cells_[0], cells_[3] = end_of(cells_[0], wide[0]), end_of(cells_[3], wide[3])
-        written = columns(cells_, wide, RIGHT, " ")
+        written = columns(cells_[:many], wide, RIGHT, " ")
         if i == view.cursor:
             body.append([(written, CURSOR)])
         else:
@@ -91,7 +91,7 @@ def draw(view: PlanView, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
     body += [[]] * (visible + 1 - len(body))
     body.append([(what(planned, view.cursor), DIM)])
     body.append([(view.problem, BAD)] if view.problem else [(summary(planned), PLAIN)])
-    keys = (("enter", "load"), ("space", "skip"), ("s", "slice"), ("m", "map"), ("esc", "back"))
+    keys = (("enter", "load"), ("space", "skip"), ("s", "slice"), ("m", "map"), ("esc", "back"), ("?", "help"))
     body.append([part for key, does in keys for part in ((f"{key} ", ACCENT), (f"{does}   ", PLAIN))])
     fact: Line = [("... " if view.busy else "", ACCENT), (f"{planned.coming + planned.equal} of {_wanted(planned)} come", DIM)]
     return panel(f"load plan: {text.safe(planned.of, 200)}", fact, body, (cells, rows), glyphs, True)
@@ -106,8 +106,11 @@ def summary(planned: Planned) -> str:
     parts = [f"enter changes {text.counted(planned.coming, 'tensor')}"]
     if planned.equal:
         parts.append(f"{planned.equal} equal already")
+    if sliced := sum(1 for row in planned.rows if row.action == SLICE):
+        parts.append(f"{sliced} sliced")
     for state, words in ((MISSING, "missing"), (OTHER_SHAPE, "of another shape"), (LEFT, "left over")):
-        if count := planned.count(state):
+        count = sum(1 for row in planned.rows if row.state == state and row.action != SLICE)
+        if count:
             parts.append(f"{count} {words}")
     return ", ".join(parts) + "; u takes it back"
 

@@ -14,12 +14,13 @@ from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import Noticed
 from mlptui.tui.session import Session
-from mlptui.tui.widgets.bars import KeyBar, TopBar, WorkbenchBar
+from mlptui.tui.widgets.bars import KeyBar, LongNotice, TopBar, WorkbenchBar
 
 
 class AreaScreen(Screen[None]):
     """An area: `NUMBER` in the top bar, `body` between the bars, `keys` of the panel in focus, `WORDS` for help."""
 
+    DEFAULT_CSS = "AreaScreen { layers: default above; }"
     NUMBER = 0
     NAME = ""
     WORDS = ""
@@ -29,6 +30,7 @@ class AreaScreen(Screen[None]):
         yield WorkbenchBar()
         yield from self.body()
         yield KeyBar()
+        yield LongNotice()
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
@@ -54,6 +56,7 @@ class AreaScreen(Screen[None]):
             return
         self.query_one(WorkbenchBar).redraw()
         self.query_one(KeyBar).show_keys(self.panel_keys())
+        self.query_one(LongNotice).show()
 
 
 class ListScreen(AreaScreen):

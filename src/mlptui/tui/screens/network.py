@@ -11,7 +11,7 @@ from textual.widgets import Input
 from mlptui.core.architecture import known
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.printer import literal, to_text
-from mlptui.core.errors import ArchitectureError
+from mlptui.core.errors import ArchitectureError, UsageError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import cut, safe
 from mlptui.tui.desk import host
@@ -268,3 +268,16 @@ class ArgumentsScreen(Prompt):
     def entered(self) -> None:
         if self._look():
             self.dismiss({"text": self.text()})
+
+
+def why_not(read: Callable[[str], object]) -> Callable[[str], str]:
+    """What a dialog says of a text: why it cannot be read, or nothing."""
+
+    def check(text: str) -> str:
+        try:
+            read(text)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    return check

@@ -1,6 +1,5 @@
 """Area 3: every tensor of the network on the bench, its numbers, and what can be done to them."""
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,28 +7,15 @@ from pathlib import Path
 
 from textual.widget import Widget
 
-from mlptui.core import bench
 from mlptui.core.bench import Answer, Refused, Sheet
-from mlptui.core.errors import UsageError
-from mlptui.core.parameters import changes, filters
+from mlptui.core.parameters import filters
 from mlptui.core.parameters.messages import (
-    Clone,
-    Cloned,
-    Console,
-    Export,
-    Exported,
-    Initialise,
     List,
     Listed,
     Measure,
     Measures,
-    Put,
-    Rule,
-    Tie,
-    Train,
     Viewed,
 )
-from mlptui.core.text import number
 from mlptui.core.wire import Input
 from mlptui.store import checkpoints, collection
 from mlptui.tui import keys
@@ -37,33 +23,23 @@ from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.parameters_state import SHOWS, ParametersState
-from mlptui.tui.render.parameters import SORTS
-from mlptui.tui.screens.area import AreaScreen, BenchScreen
+from mlptui.tui.render.parameters import SORTS, SORTS_COMPARED
+from mlptui.tui.screens.area import AreaScreen
+from mlptui.tui.screens.changing import ChangingScreen
 from mlptui.tui.screens.console import ConsoleScreen
-from mlptui.tui.screens.drawing import DrawScreen
-from mlptui.tui.screens.modal import Told
-from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
+from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen, why_not
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 
-NOISE = 0.01
-ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".params", ".npy", ".npz")
 LOOK = "look at a tensor"  # the group of requests of which the newest goes before
-READING = (
-    "params.into",
-    "params.view",
-    "params.console",
-    "params.open",
-    "params.filter",
-    "params.sort",
-    "params.back",
-    "params.earlier",
-    "params.later",
-)
+READING = (  # the keys of the last row while a file is looked at, the first ones first
+    "params.into", "params.clear", "numbers.back", "params.view", "params.earlier", "params.sort", "params.filter",
+    "params.console", "params.open",
+)  # fmt: skip
 AGAIN = 3.0  # seconds between looks for a newer checkpoint of a run
 
 
-class ParamsScreen(BenchScreen):
+class ParamsScreen(ChangingScreen):
     NUMBER, NAME = 3, "Params"
     PANEL = TensorCanvas
     WORDS = (
@@ -76,7 +52,6 @@ class ParamsScreen(BenchScreen):
         super().__init__(form, session)
         self.form, self.session, self.entered = form, session, entered
         self.state = ParametersState()
-        self._telling = ""  # what is said when the next change is there
         self._reading = 0  # lists that were asked for and are not there
         self._stale = True  # the list is of another network than the bench's
 
@@ -88,13 +63,13 @@ class ParamsScreen(BenchScreen):
     def tensors(self) -> ListCanvas:
         return self.query_one(ListCanvas)
 
-    @property
-    def numbers(self) -> TensorCanvas:
-        return self.query_one(TensorCanvas)
-
     def panel_keys(self) -> list[Key]:
         known = keys.NUMBERS if self.numbers.has_focus else keys.PARAMS
-        return [replace(key, footer=key.id in READING) for key in known] if self.state.source else known
+        if not self.state.source:
+            return known
+        told = {"params.clear": "Back", "params.earlier": "Step before"}
+        there = [replace(key, footer=key.id in READING, label=told.get(key.id, key.label)) for key in known]
+        return sorted(there, key=lambda key: READING.index(key.id) if key.id in READING else len(READING))
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -126,7 +101,7 @@ class ParamsScreen(BenchScreen):
             return
         self._stale = True
         if self.query(TensorCanvas) and self._seen:
-            told, self._telling = self._telling, ""
+            told, self.telling = self.telling, ""
             if told or sheet.note or sheet.undo:
                 self.say(told or sheet.note or f"{sheet.undo}; u takes it back")
             self.read()
@@ -140,12 +115,12 @@ class ParamsScreen(BenchScreen):
     def refused(self, answer: Refused) -> None:
         if not self.query(TensorCanvas) or not self._seen:
             return
-        self._tell_refusal(answer)
+        self.tell_refusal(answer)
         if self._stale and self.session.sheet is not None:  # this change took the place of the list that was asked for
             self.read()
 
-    def _tell_refusal(self, answer: Refused) -> None:
-        self._telling = ""
+    def tell_refusal(self, answer: Refused) -> None:
+        self.telling = ""
         self.say("cancelled" if answer.cancelled else answer.message, bad=not answer.cancelled)
         if not answer.cancelled and len(answer.message) > self.app.size.width - 20:  # the last row cuts it
             self.state.viewed = Viewed(path=self.state.path, show=self.state.show, why=answer.message)
@@ -175,10 +150,13 @@ class ParamsScreen(BenchScreen):
                 self.share_out()
                 self.tensors.follow()
                 self.look()
+            elif isinstance(answer, Refused) and not answer.cancelled and source:
+                self.say(answer.message, bad=True)
+                self.tensors.empty = (answer.message, "esc goes back to the network, o opens another one")
+                self.tensors.redraw()
+                self.numbers.reset()
             elif isinstance(answer, Refused) and not answer.cancelled:
-                self._tell_refusal(answer)
-                if source:
-                    self._see("")
+                self.tell_refusal(answer)
 
         self.ask(List(source=source), done, "tensors")
 
@@ -215,9 +193,14 @@ class ParamsScreen(BenchScreen):
             if not isinstance(answer, Measures):
                 return
             self.state.numbers.update(answer.numbers)
+            before = self.state.path
             if self.state.sort in filters.FIELDS or filters.needs_numbers(self.state.filter):
                 self.state.arrange()
                 self.tensors.follow()
+            if self.state.path != before:  # it goes with the first row
+                self.numbers.reset()
+                self.look()
+                return
             self.tensors.redraw()
             self.numbers.redraw()
             if answer.numbers:
@@ -263,6 +246,24 @@ class ParamsScreen(BenchScreen):
         message.stop()
         getattr(self, f"do_{message.action}")()
 
+    def do_open(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self._see(values["value"])
+
+        told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a file; esc goes back"
+        self.app.push_screen(
+            LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source, path=True), given
+        )
+
+    def do_console(self) -> None:
+        def close(_: dict[str, str] | None) -> None:
+            self.tensors.follow()
+
+        names = [row.path for row in self.state.listed.rows] if self.state.listed else []
+        spelled = [f"net{row.spelled}" for row in self.state.listed.rows] if self.state.listed else []
+        self.app.push_screen(ConsoleScreen(self.session, names + spelled, self.state.source), close)
+
     def do_earlier(self) -> None:
         self._scrub(-1)
 
@@ -300,21 +301,6 @@ class ParamsScreen(BenchScreen):
 
         host(self).background["files"].submit(look, found)
 
-    def do_clone(self) -> None:
-        if not self._may_change():
-            return
-
-        def done(answer: Answer) -> None:
-            if isinstance(answer, Cloned):
-                pairs = zip(answer.first, answer.second, strict=True)
-                numbers = [f"{number(a):>10} {number(b):>10}  {'=' if a == b else 'not equal'}" for a, b in pairs]
-                lines = [*answer.words, "", "   network      clone", *numbers]
-                self.app.push_screen(Told("cloned: built anew, its state_dict loaded", lines))
-            elif isinstance(answer, Refused):
-                self._tell_refusal(answer)
-
-        self.ask(Clone(input=self.entered()), done)
-
     def do_into(self) -> None:
         self.numbers.focus()
         self.look()
@@ -351,10 +337,11 @@ class ParamsScreen(BenchScreen):
         if host(self).workbench.cancel():
             return
         state = self.state
-        if state.source and not (state.filter or state.sort or state.marked):
+        usual = state.usual_sort
+        if state.source and not (state.filter or state.marked) and state.sort == usual:
             self._see("")
             return
-        self.state.filter, self.state.sort, self.state.descending = "", "", False
+        state.filter, state.sort, state.descending = "", usual, bool(usual)
         self.state.marked.clear()
         self.state.arrange()
         self.tensors.follow()
@@ -389,217 +376,13 @@ class ParamsScreen(BenchScreen):
             self.tensors.follow()
             self.measure()
 
-        present = self.state.sort or "the network's order"
+        present = self.state.sort or ("as they lie in it" if self.state.source else "the network's order")
+        columns = SORTS_COMPARED if self.state.listed and self.state.listed.compared else SORTS
         told = dict.fromkeys((self.state.sort,), "as it is now, turned round") | {"bad": "nan and infinities"}
-        names = [Choice(name, told.get(name, ""), name) for name in SORTS]
+        names = [Choice(name, told.get(name, ""), name) for name in columns]
 
         def check(text: str) -> str:
-            return "" if text in SORTS else "no such column"
+            return "" if text in columns else "no such column"
 
         screen = ChoiceScreen(f"sort by (now: {present})", "a column", names, check, paths=False)
         self.app.push_screen(screen, chosen)
-
-    # changes
-
-    def step(self, request: bench.Request, told: str = "") -> None:
-        """A change; `told` is said when it is done."""
-        if self._may_change():
-            self._telling = told
-            self.session.step(lambda: request)
-
-    def _may_change(self) -> bool:
-        if self.state.source:
-            self.say("what lies in a file is not changed here; esc goes back to the network", bad=True)
-        return not self.state.source
-
-    def do_write(self) -> None:
-        sheet = self.session.sheet
-
-        def check(text: str) -> str:
-            file = _weights_file(text)
-            if not text or file.is_dir():
-                return "the name of a file"
-            return f"{file} is there already; choose another name" if file.exists() else ""
-
-        def given(values: dict[str, str] | None) -> None:
-            if not values:
-                return
-
-            def done(answer: Answer) -> None:
-                if isinstance(answer, Exported) and answer.compared:
-                    self.say(f"{Path(answer.file).name}: {answer.compared}")
-                elif isinstance(answer, Exported):
-                    self.session.kept = sheet
-                    self.say(f"written to {answer.file}; mlptui train --weights begins with it")
-                elif isinstance(answer, Refused):
-                    self._tell_refusal(answer)
-
-            self.ask(Export(file=str(_weights_file(values["value"])), paths=marked), done)
-
-        if self._may_change() and sheet is not None:
-            marked = tuple(self.state.marked)
-            some = f"the {len(marked)} marked ones" if len(marked) > 1 else "the marked one" if marked else "all of them"
-            told = f"{some}; .safetensors, .pt, .npz or .npy by the ending; what is written is read back and compared"
-            self.app.push_screen(LineScreen("write tensors", "to", "weights.safetensors", told, check, path=True), given)
-
-    def do_open(self) -> None:
-        def given(values: dict[str, str] | None) -> None:
-            if values is not None and values["value"] != self.state.source:
-                self._see(values["value"])
-
-        told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a file; esc goes back"
-        self.app.push_screen(
-            LineScreen("look at the tensors of", "what", "last", told, lambda _: "", self.state.source, path=True), given
-        )
-
-    def _put(self, action: str, numbers: tuple[float, ...] = ()) -> None:
-        paths = self.state.chosen()
-        if paths:
-            self.step(Put(action=action, paths=paths, numbers=numbers))
-
-    def do_freeze(self) -> None:
-        chosen = set(self.state.chosen())
-        rows = [row for row in (self.state.listed.rows if self.state.listed else ()) if row.path in chosen]
-        self._put("freeze" if any(row.trainable for row in rows) else "thaw")
-
-    def do_noise(self) -> None:
-        self._put("noise", (NOISE,))
-
-    def do_forget(self) -> None:
-        rows = self.state.listed.rows if self.state.listed else ()
-        paths = tuple(row.path for row in rows if row.gradient and not row.alias_of)
-        if paths:
-            self.step(Put(action="forget", paths=paths))
-        else:
-            self.say("there are no gradients; . makes them")
-
-    def do_edit(self) -> None:
-        def given(values: dict[str, str] | None) -> None:
-            if values:
-                self.step(changes.read(values["value"], chosen))
-
-        chosen = self.state.chosen()
-        if chosen and self._may_change():
-            what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tensors"
-            self.app.push_screen(LineScreen(f"change {what}", "do", "fill 0", changes.EXAMPLES, why_not(changes.read)), given)
-
-    def do_cell(self) -> None:
-        row = self.state.row
-        if row is None or row.shape is None or not self._may_change():
-            return
-        if self.state.show != "values" or self.state.gradient:
-            self.state.show, self.state.gradient, self.state.viewed = "values", False, None
-            self.look()
-            return
-        index = self.numbers.full_index()
-
-        def check(text: str) -> str:
-            try:
-                float(text)
-            except ValueError:
-                return "a number, as 0.5, -1e-3, nan or inf"
-            return ""
-
-        def given(values: dict[str, str] | None) -> None:
-            if values:
-                at = f"[{', '.join(map(str, index))}]" if index else ""
-                target = f"net{row.spelled}.data{at}"
-                value = float(values["value"])
-                text = repr(value) if math.isfinite(value) else f"float('{value}')"
-                self.step(Console(text=f"{target} = {text}"))
-
-        viewed, now = self.state.viewed, ""
-        if viewed is not None and viewed.columns:
-            at = (self.state.cell[0] - viewed.row) * viewed.columns + self.state.cell[1] - viewed.column
-            now = repr(viewed.values[at]) if 0 <= at < len(viewed.values) else ""
-        self.app.push_screen(LineScreen(f"{row.path}{list(index)}", "value", "0.5", "u takes it back", check, now), given)
-
-    def do_draw(self) -> None:
-        def given(values: dict[str, str] | None) -> None:
-            if values:
-                rules = tuple(Rule(select=s, scheme=h) for s, h in DrawScreen.rules(values))
-                self.step(Initialise(rules=rules, seed=int(values["seed"])))
-
-        if not self._may_change():
-            return
-        chosen = self.state.chosen()
-        what = ", ".join(chosen) if chosen else "*"
-        seed = self.form.text("seed")
-        weights = [row.path for row in self.state.rows if row.path.endswith("weight") and not row.alias_of]
-        screen = DrawScreen(what, weights, seed if seed.isdecimal() else "0", self.entered(), self.ask)
-        self.app.push_screen(screen, given)
-
-    def do_console(self) -> None:
-        def close(_: dict[str, str] | None) -> None:
-            self.tensors.follow()
-
-        names = [row.path for row in self.state.listed.rows] if self.state.listed else []
-        spelled = [f"net{row.spelled}" for row in self.state.listed.rows] if self.state.listed else []
-        self.app.push_screen(ConsoleScreen(self.session, names + spelled, self.state.source), close)
-
-    def do_tie(self) -> None:
-        if len(self.state.marked) < 2:
-            self.say("mark two or more parameters of one shape with space first", bad=True)
-        else:
-            self.step(Tie(paths=tuple(self.state.marked)))
-            self.state.marked.clear()
-
-    def do_untie(self) -> None:
-        self.step(Tie(paths=self.state.chosen(), apart=True))
-
-    def _number(self, name: str, usual: float) -> float:
-        """A knob of the form; what it does not say rightly has its usual value."""
-        try:
-            return float(self.form.text(name))
-        except ValueError:
-            return usual
-
-    def _train(self, steps: int) -> None:
-        number = self._number
-        self.step(
-            Train(
-                input=self.entered(),
-                steps=steps,
-                batch_size=min(4096, int(number("batch_size", 256))),
-                optimizer=self.form.text("optimizer.name"),
-                rate=number("optimizer.lr", 0.1),
-                momentum=number("optimizer.momentum", 0.0),
-                weight_decay=number("optimizer.weight_decay", 0.0),
-            )
-        )
-
-    def do_gradients(self) -> None:
-        self._train(0)
-
-    def do_step(self) -> None:
-        self._train(1)
-
-    def do_steps(self) -> None:
-        self._train(10)
-
-    def do_undo(self) -> None:
-        sheet = self.session.sheet
-        self.step(bench.History(by=-1), f"undone: {sheet.undo}" if sheet and sheet.undo else "")
-
-    def do_redo(self) -> None:
-        sheet = self.session.sheet
-        self.step(bench.History(by=1), f"again: {sheet.redo}" if sheet and sheet.redo else "")
-
-
-def _weights_file(text: str) -> Path:
-    """Where a person's answer means, with the usual ending where it has none."""
-    file = Path(os.path.expanduser(text)).absolute()
-    return file if file.suffix.lower() in ENDINGS else file.with_name(f"{file.name}.safetensors")
-
-
-def why_not(read: Callable[[str], object]) -> Callable[[str], str]:
-    """What a dialog says of a text: why it cannot be read, or nothing."""
-
-    def check(text: str) -> str:
-        try:
-            read(text)
-        except UsageError as error:
-            return str(error)
-        return ""
-
-    return check

@@ -11,6 +11,7 @@ from mlptui.tui.desk import host
 from mlptui.tui.messages import Noticed
 from mlptui.tui.render import plan as render
 from mlptui.tui.render.cells import Line
+from mlptui.tui.screens.modal import HelpScreen
 from mlptui.tui.screens.network import Choice, ChoiceScreen
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.cursor import CursorCanvas
@@ -43,6 +44,10 @@ class PlanScreen(ModalScreen[bool]):
     """Asks the bench for the plan after every change of it; dismissed with True once it was done."""
 
     CSS = "PlanScreen { background: transparent; }"
+    WORDS = (
+        "Which tensor of the file goes where in the network: load and renamed ones come as they are, shape is another shape,\n"
+        "missing ones stay as they are, left ones have no place. changes is the largest difference that loading would make."
+    )
 
     def __init__(self, source: str, session: Session) -> None:
         super().__init__()
@@ -134,7 +139,9 @@ class PlanScreen(ModalScreen[bool]):
             return "" if typed in found else "the file has no tensor that is called so"
 
         title = f"what of the file goes to {target}, {list(row.target_shape)}"
-        self.app.push_screen(ChoiceScreen(title, "a name", names, check, paths=False), chosen)
+        screen = ChoiceScreen(title, "a name", names, check, paths=False)
+        screen.at = next((i for i, choice in enumerate(names) if choice.value == row.source), 0)
+        self.app.push_screen(screen, chosen)
 
     def do_load(self) -> None:
         if self.planned is None or self.busy:
@@ -155,6 +162,9 @@ class PlanScreen(ModalScreen[bool]):
                 self.dismiss(True)
 
         self._session.step(lambda: Load(plan=plan), done)
+
+    def do_help(self) -> None:
+        self.app.push_screen(HelpScreen("load plan", keys.PLAN, self.WORDS, host(self).desk.key_of))
 
     def do_back(self) -> None:
         if self.busy:

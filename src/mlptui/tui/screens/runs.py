@@ -11,7 +11,8 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Input
 
-from mlptui.core.errors import MlptuiError, StorageError
+from mlptui.core.errors import MlptuiError, RecipeError, StorageError
+from mlptui.core.recipe import check
 from mlptui.core.status import ENDED, Status
 from mlptui.devices.choice import environment
 from mlptui.launch import prove
@@ -105,14 +106,19 @@ class Filter(Input):
 class ContinueScreen(Prompt):
     """What a run that goes on does otherwise; empty is as it was."""
 
-    FIELDS = (Field("epochs", "in all, with those that are done"), Field("rate", "the learning rate as it was at the end"))
+    FIELDS = (
+        Field("epochs", "in all, with those that are done"),
+        Field("rate", "the learning rate as it was at the end"),
+        Field("from", "its newest checkpoint; or best, or a step"),
+    )
     ROWS = 4
 
     def __init__(self, row: RunRow) -> None:
         super().__init__({"epochs": str(2 * max(1, row.epochs))})
         self._done = row.epoch
         self.title_text = f"a new run that goes on from {runs.short_name(row)}"
-        self.told = [("with its weights and its optimiser's state, from its newest checkpoint on", "dim")]
+        done = f"{row.epoch} of {row.epochs} epochs are done"
+        self.told = [(f"{done}; with its weights and its optimiser's state, and a name of its own", "dim")]
 
     def answers(self) -> list[tuple[str, str]]:
         return [("enter", "start"), ("tab", "next line"), ("esc", "not now")]
@@ -127,10 +133,15 @@ class ContinueScreen(Prompt):
         if values["rate"]:
             try:
                 changes["optimizer.lr"] = float(values["rate"])
-            except ValueError:
-                self.tell(("the learning rate is a number, as 0.01", "bad"))
+                check({"optimizer": {"lr": changes["optimizer.lr"]}})
+            except (ValueError, RecipeError):
+                self.tell(("the learning rate is a number above 0, as 0.01", "bad"))
                 return
-        self.dismiss(changes)
+        which = values["from"].lower().removeprefix("step-").replace(",", "")
+        if which not in ("", "last", "best") and not (which.isascii() and which.isdecimal()):
+            self.tell(("from: last, best, or the number of a step that has a checkpoint", "bad"))
+            return
+        self.dismiss({"from": which or "last", **changes})
 
 
 class RunsCanvas(CursorCanvas):
@@ -206,7 +217,7 @@ class RunsCanvas(CursorCanvas):
 
         def given(values: dict[str, Any] | None) -> None:
             if values:
-                self.post_message(ContinueAsked(run, values))
+                self.post_message(ContinueAsked(run, values.pop("from"), values))
 
         self.app.push_screen(ContinueScreen(row), given)
 

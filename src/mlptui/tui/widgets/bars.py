@@ -1,4 +1,4 @@
-"""The frame of every screen: two rows above, one below."""
+"""The frame of every screen: two rows above, one below; a notice that is longer than that row lies over the last ones."""
 
 from mlptui.tui.desk import host
 from mlptui.tui.keys import Key
@@ -47,3 +47,22 @@ class KeyBar(Canvas):
         desk = host(self).desk
         named = [(desk.key_of(key), key.label) for key in self.shown]
         return [bars.keys(named, desk.notice, desk.notice_bad, width, self.glyphs)]
+
+
+class LongNotice(Canvas):
+    """A notice that does not fit into the last row, over the last rows of the area for as long as it is there."""
+
+    DEFAULT_CSS = "LongNotice { layer: above; dock: bottom; height: 2; display: none; }"
+
+    def show(self) -> None:
+        desk, cells = host(self).desk, self.app.size.width
+        lines = bars.long_notice(desk.notice, desk.notice_bad, cells, self.glyphs)
+        self.display = len(lines) > 1
+        if self.display:
+            self.styles.height = len(lines)
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        desk = host(self).desk
+        lines = bars.long_notice(desk.notice, desk.notice_bad, width, self.glyphs)[:height]
+        return lines + [bars.blank(width)] * (height - len(lines))

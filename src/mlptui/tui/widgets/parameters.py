@@ -45,13 +45,15 @@ class ListCanvas(CursorCanvas):
 
     def _foot(self) -> str:
         state = self.state
-        parts = [f"filter: {state.filter}"] if state.filter else []
-        if state.sort:
+        parts = [state.of or state.source] if state.source else []
+        if state.filter:
+            parts.append(f"filter: {state.filter}")
+        if state.sort and state.sort != state.usual_sort:
             parts.append(f"order: {state.sort}" + (", largest first" if state.descending else ""))
         if state.marked:
             parts.append(f"marked: {len(state.marked)}")
         if state.source:
-            parts.append(f"to read, esc goes back: {state.of or state.source}")
+            parts.append("read only")
         return "   ".join(parts)
 
     def draw(self, width: int, height: int) -> list[Line]:
@@ -76,6 +78,7 @@ class ListCanvas(CursorCanvas):
             state.descending,
             empty,
             self._foot(),
+            bool(listed and listed.compared),
         )
         return parameters.table(view, width, height, self.glyphs, self.has_focus)
 
@@ -88,7 +91,7 @@ class ListCanvas(CursorCanvas):
         super().place_cursor(row)
         rows = self.state.rows
         if rows and (rows[self.cursor].path != self.state.path or self.first != first):
-            self.state.path = rows[self.cursor].path
+            self.state.path, self.state.first = rows[self.cursor].path, False
             self.post_message(TensorChanged())
 
     def action_ask(self, action: str) -> None:

@@ -3,9 +3,10 @@
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mlptui.core.architecture import references
 from mlptui.core.architecture.parse import parse
@@ -16,198 +17,7 @@ from mlptui.core.recipe import Recipe
 from mlptui.core.schedule import ONE_CYCLE_END, ONE_CYCLE_RISE, ONE_CYCLE_START
 from mlptui.datasets.dataset import IMAGES, Dataset, Facts
 from mlptui.engine import blocks, seeding
-
-HEAD = '''\
-"""{title}
-
-Written by mlptui. Needs torch, numpy and {arrays} beside it{more}; run it with: python {name}
-"""
-
-import importlib.util
-import inspect
-import math
-import random
-import sys
-from collections import OrderedDict
-from pathlib import Path
-
-import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional as F
-
-SEED, EPOCHS, BATCH_SIZE, LEARNING_RATE = {seed}, {epochs}, {batch_size}, {lr}
-DEVICE = torch.device({device!r})
-torch.set_num_threads({threads})
-'''
-
-ONEDNN = """\
-torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # oneDNN's product instead of MKL's, as the run used it
-"""
-
-SEEDS = """
-# Every random choice is a function of the seed and of where it is made, so that a run can be resumed exactly.
-WEIGHTS, ORDER, STEP = {weights}, {order}, {step}
-_MASK = (1 << 64) - 1
-
-
-{mix}"""
-
-DATA = '''
-
-def data():
-    """(inputs, targets) to train on, to validate on (None without a share) and to test on."""
-    arrays = np.load(Path(__file__).parent / {arrays!r})
-    share = {share}
-    order = np.random.Generator(np.random.PCG64([SEED, 0x5A11D])).random(len(arrays["train_inputs"])).argsort(kind="stable")
-    kept = round(len(order) * share)
-    train, valid = np.sort(order[kept:]), np.sort(order[:kept])
-
-    def part(split, rows=slice(None)):
-        inputs = torch.from_numpy(arrays[f"{{split}}_inputs"][rows]).to(DEVICE)
-        return inputs, targets(arrays[f"{{split}}_targets"][rows]).to(DEVICE)
-
-    return part("train", train), part("train", valid) if kept else None, part("test")
-
-
-{targets}
-
-{normalise}'''
-
-SEEDS_OF_OTHERS = """
-    random.seed(mix(SEED, WEIGHTS))
-    np.random.seed(mix(SEED, WEIGHTS) & 0xFFFFFFFF)"""
-
-OWN = '''
-
-def own(file, name):
-    """A class or function in a Python file; what lies beside the file can be imported by it."""
-    if file not in FILES:
-        sys.path.append(str(Path(file).parent))
-        spec = importlib.util.spec_from_file_location(f"file_{len(FILES)}", file)
-        FILES[file] = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(FILES[file])
-    return getattr(FILES[file], name)
-
-
-FILES = {}
-'''
-
-TORCHVISION = '''
-
-def of_torchvision(name):
-    """One of torchvision's models, without weights."""
-    from torchvision import models
-
-    builder = models.get_model_builder(name)
-    takes = inspect.signature(inspect.unwrap(builder)).parameters
-    backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
-    return lambda **given: builder(weights=None, **backbone, **given)
-'''
-
-NETWORK = """
-
-def network():
-{body}
-"""
-
-LOSS = {
-    "cross-entropy": '''
-
-def loss_of(outputs, targets):
-    return F.cross_entropy(outputs, targets)
-
-
-def score(outputs, targets):
-    """Accuracy."""
-    return (outputs.argmax(1) == targets).double().mean().item()
-''',
-    "mse": '''
-
-def loss_of(outputs, targets):
-    return F.mse_loss(outputs[:, 0], targets)
-
-
-def score(outputs, targets):
-    """R2."""
-    error = (outputs[:, 0].double() - targets.double()).square().sum()
-    return (1 - error / (targets.double() - targets.double().mean()).square().sum()).item()
-''',
-}
-
-LOOP = '''
-
-def rate(step, total, per_epoch):
-    """The learning rate of a step, counted from 0."""
-{rate}
-
-
-def begin(training):
-    """The network with its first weights."""
-    torch.manual_seed(mix(SEED, WEIGHTS)){seeds}
-    model = network(){probe}
-    return model.to(DEVICE)
-
-
-def train(model, training):
-    """Yield (epoch, step, loss) of every training step."""
-    optimizer = {optimizer}
-    per_epoch = math.ceil(len(training[0]) / BATCH_SIZE)
-    step = 0
-    for epoch in range(EPOCHS):
-        model.train()
-        order = torch.randperm(len(training[0]), generator=torch.Generator().manual_seed(mix(SEED, ORDER, epoch)))
-        for places in order.split(BATCH_SIZE):
-            inputs = normalise(training[0].index_select(0, places.to(DEVICE)))
-            targets = training[1].index_select(0, places.to(DEVICE))
-            torch.manual_seed(mix(SEED, STEP, step))
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * rate(step, per_epoch * EPOCHS, per_epoch)
-            {autocast}outputs = model(inputs)
-            loss = loss_of(outputs.float(), targets)
-            optimizer.zero_grad()
-            loss.backward(){clip}
-            optimizer.step()
-            step += 1
-            yield epoch, step, loss.item()
-
-
-def evaluate(model, inputs, targets):
-    model.eval()
-    with torch.inference_mode(){autocast_evaluation}:
-        outputs = torch.cat([model(normalise(part)).float() for part in inputs.split(1000)])
-    return f"loss {{loss_of(outputs, targets).item():.4f}}, score {{score(outputs, targets):.4f}}"
-
-'''
-
-
-TRAIN = """
-
-if __name__ == "__main__":
-    training, validation, test = data()
-    model = begin(training)
-    per_epoch = math.ceil(len(training[0]) / BATCH_SIZE)
-    for epoch, step, loss in train(model, training):
-        if step % per_epoch == 0:
-            told = f", validation {{evaluate(model, *validation)}}" if validation else ""
-            print(f"epoch {{epoch + 1}}: loss of the last batch {{loss:.4f}}{{told}}")
-    print(f"test {{evaluate(model, *test)}}")
-    torch.save(model.state_dict(), {weights!r})
-"""
-
-JUDGE = """
-
-if __name__ == "__main__":
-    training, validation, test = data()
-    model = begin(training)
-    if sys.argv[1:] == ["train"]:  # anew, from the seed
-        for epoch, step, loss in train(model, training):
-            if step % math.ceil(len(training[0]) / BATCH_SIZE) == 0:
-                print(f"epoch {{epoch + 1}}: loss of the last batch {{loss:.4f}}")
-    else:
-        model.load_state_dict(torch.load(Path(__file__).parent / {weights!r}, weights_only=True))
-    print(f"test {{evaluate(model, *test)}}")
-"""
+from mlptui.engine.export import template
 
 
 @dataclass(frozen=True)
@@ -219,43 +29,70 @@ class Circumstances:
     device: str = "cpu"
 
 
-def script(recipe: Recipe, facts: Facts, circumstances: Circumstances, name: str = "train.py", trained: str = "") -> str:
+def script(
+    recipe: Recipe,
+    facts: Facts,
+    circumstances: Circumstances,
+    name: str = "train.py",
+    trained: str = "",
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The script. `recipe` is settled, `facts` are its data set's; `trained` is a file beside it with weights to judge.
 
-    Raises UsageError for what a script cannot say.
+    `beside` has the names of copies that lie beside the script, by a person's files as the network's text has them; others are
+    imported from where they are. What a script cannot train as a run does it only judges. Raises UsageError where that is all.
     """
-    if recipe.data.augments:
-        raise UsageError("a script cannot shift, flip or crop as a run does; print it without these")
-    if recipe.on_divergence == "skip":
-        raise UsageError("a script cannot leave diverging steps out; print it with on_divergence = stop")
+    cannot = cannot_train(recipe)
+    if cannot and not trained:
+        raise UsageError(f"a script cannot {cannot}; print it without that")
     tree = parse(recipe.architecture)
     arrays, stem = f"{facts.name}.npz", name.rpartition(".")[0] or name
     outside = references.files(tree)
     threads = circumstances.threads or recipe.threads or "torch.get_num_threads()"
-    seeds = SEEDS_OF_OTHERS if outside else ""
+    seeds = template.SEEDS_OF_OTHERS if outside else ""
     normalise, numbers = _normalise(recipe, facts), _targets(recipe, facts)
-    more = "".join(f", and {file}" for file in outside)
+    more = "".join(f", and {beside.get(file, file)}" for file in outside)
+    only = f"\n\nIt judges and does not train: it cannot {cannot}." if cannot else ""
+    torchvision = any(references.split(layer.kind)[0] == references.TORCHVISION for _, layer in tree.walk())
+    autocast, evaluating = _autocast(recipe), _autocast(recipe, evaluation=True)
+    main = template.ONLY_JUDGE if cannot else template.JUDGE if trained else template.TRAIN
     parts = [
-        HEAD.format(
+        template.HEAD.format(
             title=f"{_plain(recipe.name or facts.name)}: {recipe.epochs} epochs of {recipe.optimizer.name}",
-            arrays=_plain(arrays), more=_plain(more), name=_plain(name), seed=recipe.seed, epochs=recipe.epochs,
+            arrays=_plain(arrays), more=_plain(more), name=_plain(name), only=only, seed=recipe.seed, epochs=recipe.epochs,
             batch_size=recipe.batch_size, lr=recipe.optimizer.lr, device=circumstances.device, threads=threads,
         ),
-        ONEDNN if circumstances.onednn else "",
-        SEEDS.format(weights=seeding.WEIGHTS, order=seeding.ORDER, step=seeding.STEP, mix=inspect.getsource(seeding.mix)),
-        DATA.format(arrays=arrays, share=recipe.data.validation, targets=numbers, normalise=normalise),
-        *_classes(tree),
-        OWN if outside else "",
-        TORCHVISION if any(references.split(layer.kind)[0] == references.TORCHVISION for _, layer in tree.walk()) else "",
-        NETWORK.format(body=_body(tree)),
-        LOSS[recipe.loss],
-        LOOP.format(
-            rate=_rate(recipe), seeds=seeds, probe=_probe(tree), optimizer=_optimizer(recipe), clip=_clip(recipe),
-            autocast=_autocast(recipe), autocast_evaluation=_autocast(recipe, evaluation=True),
+        template.ONEDNN if circumstances.onednn else "",
+        template.SEEDS.format(
+            weights=seeding.WEIGHTS, order=seeding.ORDER, step=seeding.STEP, mix=inspect.getsource(seeding.mix)
         ),
-        (JUDGE if trained else TRAIN).format(weights=trained or f"{stem}.pt"),
+        template.DATA.format(arrays=arrays, share=recipe.data.validation, targets=numbers, normalise=normalise),
+        *_classes(tree),
+        template.OWN if outside else "",
+        template.TORCHVISION if torchvision else "",
+        template.NETWORK.format(body=_body(tree, beside)),
+        template.LOSS[recipe.loss],
+        template.BEGIN.format(seeds=seeds, probe=_probe(tree)),
+        "" if cannot else template.TRAINING.format(
+            rate=_rate(recipe), optimizer=_optimizer(recipe), clip=_clip(recipe), autocast=autocast
+        ),
+        template.EVALUATE.format(autocast_evaluation=evaluating),
+        main.format(weights=trained or f"{stem}.pt"),
     ]  # fmt: skip
     return "".join(parts)
+
+
+def cannot_train(recipe: Recipe) -> str:
+    """What a run does and a script cannot, as a verb; "" where it can train as the run does."""
+    if recipe.data.augments:
+        return "shift, flip or crop as a run does"
+    if recipe.parent:
+        return f"go on from another run's checkpoint ({_plain(recipe.parent)})"
+    if recipe.weights:
+        return "begin with weights that it was given"
+    if recipe.on_divergence == "skip":
+        return "leave diverging steps out (on_divergence = skip)"
+    return ""
 
 
 def _plain(text: str) -> str:
@@ -283,19 +120,19 @@ def _classes(tree: Layer) -> Iterator[str]:
             yield "\n\n" + inspect.getsource(getattr(blocks, kind))
 
 
-def _body(tree: Layer) -> str:
+def _body(tree: Layer, beside: Mapping[str, str]) -> str:
     """The function's body: bindings of tied layers, then the network."""
+
+    def own(file: str, name: str) -> str:
+        place = f"Path(__file__).parent / {beside[file]!r}" if file in beside else repr(references.absolute(file))
+        return f"own({place}, {name!r})"
+
     if tree.reference and not tree.ties:
         where, name = references.split(tree.kind)
         given = ", ".join(f"{n}={literal(v)}" for n, v in tree.arguments)
         if where == references.TORCHVISION:
             return f"    return of_torchvision({name!r})({given})"
-        file = Path(where).expanduser().absolute()
-        return (
-            f"    sys.path.append({str(file.parent)!r})\n"
-            f"    import {file.stem}\n\n    made = {file.stem}.{name}\n"
-            f"    return made if isinstance(made, nn.Module) else made({given})"
-        )
+        return f"    made = {own(where, name)}\n    return made if isinstance(made, nn.Module) else made({given})"
     text = to_text(tree, 100, inline=True)
     lines = text.splitlines()
     if tree.ties:
@@ -304,11 +141,9 @@ def _body(tree: Layer) -> str:
         first = ast.parse(text).body[-1].lineno - 1
         lines[first] = "return " + lines[first]
     for i, line in enumerate(lines):
-        if own := re.fullmatch(r'(\w+) = "(.+\.py|torchvision):(\w+)"', line):  # code from elsewhere, by where it is
-            if own[2] == references.TORCHVISION:
-                lines[i] = f"{own[1]} = of_torchvision({own[3]!r})"
-            else:
-                lines[i] = f"{own[1]} = own({references.absolute(own[2])!r}, {own[3]!r})"
+        if bound := re.fullmatch(r'(\w+) = "(.+\.py|torchvision):(\w+)"', line):  # code from elsewhere, by where it is
+            outside = bound[2] == references.TORCHVISION
+            lines[i] = f"{bound[1]} = " + (f"of_torchvision({bound[3]!r})" if outside else own(bound[2], bound[3]))
     return "\n".join("    " + line if line else "" for line in lines)
 
 

@@ -1,0 +1,393 @@
+"""The list of checkpoints, and what is done with the one under the cursor."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textual.message import Message
+
+from mlptui.core.errors import CheckpointError, MlptuiError
+from mlptui.core.text import counted, size
+from mlptui.store import collection
+from mlptui.store.collection import Entry
+from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
+from mlptui.tui import keys
+from mlptui.tui.desk import host, work
+from mlptui.tui.messages import EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
+from mlptui.tui.render import files
+from mlptui.tui.render.cells import Line
+from mlptui.tui.render.files import CheckpointRow
+from mlptui.tui.screens.modal import Question
+from mlptui.tui.screens.network import LineScreen
+from mlptui.tui.screens.prompt import Field, Prompt
+from mlptui.tui.verifying import Verifier
+from mlptui.tui.widgets.cursor import CursorCanvas
+
+
+def _why_no_name(name: str) -> str:
+    try:
+        collection.checked_name(name)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+class SaveScreen(Prompt):
+    """A name and a note for what is on the bench."""
+
+    title_text = "save what is on the bench"
+    FIELDS = (Field("name", "my-net"), Field("note", "what you want to remember of it"))
+    ROWS = 4
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told = [("the network with its weights, as a checkpoint; the same name again is its next version", "dim")]
+
+    def answers(self) -> list[tuple[str, str]]:
+        return [("enter", "save"), ("tab", "next line"), ("esc", "not now")]
+
+    def entered(self) -> None:
+        values = self.values()
+        if why := _why_no_name(values["name"]):
+            self.tell((why, "bad"))
+        else:
+            self.dismiss(values)
+
+
+class OpenAsked(Message):
+    """A person wants to name a file."""
+
+
+class RowsChanged(Message):
+    """What lies on the disk is not what the list shows any more."""
+
+
+class FilesCanvas(CursorCanvas):
+    BINDINGS = keys.bindings(keys.FILES)
+    DEFAULT_CSS = "FilesCanvas { height: 1fr; width: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="files")
+        self.all: list[CheckpointRow] = []
+        self.rows: list[CheckpointRow] = []
+        self.loaded = False
+        self.filter = ""
+        self.marked = ""
+        self.verifier = Verifier(self)
+        self._coming = ""  # the id of one that goes under the cursor when it is there
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def visible_rows(self) -> int:
+        return files.list_rows(self.size.height)
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        view = files.FileList(
+            self.rows,
+            self.cursor,
+            self.first,
+            time.time(),
+            self.filter,
+            len(self.all),
+            self.loaded,
+            self.verifier.waiting,
+            self.marked,
+        )
+        return files.draw(view, width, height, self.glyphs, self.has_focus)
+
+    def show_rows(self, rows: list[CheckpointRow]) -> None:
+        """New rows; the cursor stays on its checkpoint."""
+        before = self.chosen.id if self.chosen else None
+        judged = host(self).desk.judged
+        self.all = [
+            replace(row, verified=self.verifier.known(row), judged=tuple(judged.get(row.folder, {}).values())) for row in rows
+        ]
+        self.loaded = True
+        wanted = self.filter.lower().split()
+        self.rows = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
+        if any(row.id == self._coming for row in self.rows):
+            before, self._coming = self._coming, ""
+        self.place_cursor(next((i for i, row in enumerate(self.rows) if row.id == before), self.cursor))
+
+    def refresh_rows(self) -> None:
+        """As they are, with what is known of them now."""
+        self.show_rows(self.all)
+
+    def go_to(self, id: str) -> None:
+        """The cursor onto this checkpoint, also where a filter hides it."""
+        if not any(row.id == id for row in self.rows):
+            self.filter = ""
+            self.show_rows(self.all)
+        self.place_cursor(next((i for i, row in enumerate(self.rows) if row.id == id), self.cursor))
+
+    @property
+    def chosen(self) -> CheckpointRow | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def _here(self) -> CheckpointRow | None:
+        """The one under the cursor; says so where there is none."""
+        if self.chosen is None:
+            self.post_message(Noticed("there is no checkpoint here"))
+        return self.chosen
+
+    # keys
+
+    def action_look(self) -> None:
+        if row := self._here():
+            self.post_message(LookedInto(row.folder))
+
+    def action_load(self) -> None:
+        if not (row := self._whole(self.action_load)):
+            return
+        if row.architecture:
+            self.post_message(LoadAsked(row.folder, row.architecture, _called(row), self._refused(row, self.action_load)))
+        else:
+            self.post_message(
+                Noticed("it does not say of which network it is; L loads it into the one on the bench", bad=True)
+            )
+
+    def _refused(self, row: CheckpointRow, act: Callable[[], None]) -> Callable[[str], None]:
+        return lambda why: self.verifier.offer(row, act, why)
+
+    def action_plan(self) -> None:
+        if row := self._whole(self.action_plan):
+            self.post_message(PlanAsked(row.folder))
+
+    def action_test(self) -> None:
+        if row := self._whole(self.action_test):
+            refused = self._refused(row, self.action_test)
+            self.post_message(EvaluateAsked(row.folder, row.architecture, _called(row), row.data, refused))
+
+    def _whole(self, act: Callable[[], None]) -> CheckpointRow | None:
+        """The one under the cursor; is it known to be damaged, the newest whole one of its run is offered to do `act` with."""
+        row = self._here()
+        if row and row.damaged:
+            self.verifier.offer(row, act, row.damaged)
+            return None
+        return row
+
+    def action_mark(self) -> None:
+        if row := self._here():
+            self.marked = "" if self.marked == row.folder else row.folder
+            self.redraw()
+
+    def action_compare(self) -> None:
+        """What changed from the marked checkpoint to this one; without a mark from the one before it in its run."""
+        if not (row := self._here()):
+            return
+        before = self.marked
+        if not before or before == row.folder:
+            earlier = [one for one in self.all if _same_run(one, row) and one.step < row.step]
+            if not earlier:
+                self.post_message(Noticed("mark another checkpoint with space, then = here compares the two"))
+                return
+            before = max(earlier, key=lambda one: one.step).folder
+        self.post_message(LookedInto(f"{before}..{row.folder}"))
+
+    def action_retention(self) -> None:
+        if not (row := self._here()):
+            return
+
+        def read() -> tuple[list[Entry], int]:
+            run = self._entry(row).run
+            keep = run.recipe().checkpoints.keep
+            return collection.spare(run, keep), keep
+
+        def told(found: tuple[list[Entry], int]) -> None:
+            spare, keep = found
+            if not spare:
+                self.post_message(Noticed(f"retention (the newest {keep}, best, first, pinned) leaves all of {row.run}"))
+                return
+            steps = ", ".join(f"{entry.step:,}" for entry in spare[:8]) + (" ..." if len(spare) > 8 else "")
+            frees = size(sum(entry.size for entry in spare))
+            text = f"steps {steps}: {frees}.\nThe newest {keep}, the best, the first and pinned ones stay."
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    work(self, lambda: remove(spare), removed)
+
+            self.app.push_screen(
+                Question(f"remove {counted(len(spare), 'checkpoint')} of {row.run}?", text, "remove", "keep"), answered
+            )
+
+        def remove(spare: list[Entry]) -> tuple[list[Path], str]:
+            places: list[Path] = []
+            for entry in spare:
+                try:
+                    places.append(collection.remove(self._paths, entry))
+                except MlptuiError as error:  # those before it can be brought back all the same
+                    return places, f"; {error}"
+            return places, ""
+
+        def removed(found: tuple[list[Path], str]) -> None:
+            places, problem = found
+            host(self).desk.removed_checkpoints.extend(places)
+            told = f"{counted(len(places), 'checkpoint')} removed; u brings them back one by one{problem}"
+            self.post_message(Noticed(told, bad=bool(problem)))
+            self._reload()
+
+        if row.saved:
+            self.post_message(Noticed("what was saved by hand is never removed by itself; d removes it"))
+            return
+        work(self, read, told)
+
+    def action_save(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                self.post_message(SaveAsked(values["name"], values["note"], self._came))
+
+        self.app.push_screen(SaveScreen(), given)
+
+    def action_rename(self) -> None:
+        if not (row := self._here()):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values and values["value"] and values["value"] != row.run:
+                work(self, lambda: collection.rename(self._paths, self._entry(row).run, values["value"]), renamed)
+
+        def renamed(run: Run) -> None:
+            self.post_message(Noticed(f"{row.run} is called {run.id} now"))
+            self._reload()
+
+        if not row.saved:
+            self.post_message(Noticed("a run keeps its id; e writes a note on a checkpoint", bad=True))
+            return
+        told = "letters, digits, - _ and ."
+        self.app.push_screen(LineScreen(f"another name for {row.run}", "name", row.run, told, _why_no_name, row.run), given)
+
+    def _entry(self, row: CheckpointRow) -> Entry:
+        return collection.exact(self._paths, row.id)
+
+    def action_open(self) -> None:
+        self.post_message(OpenAsked())
+
+    def action_pin(self) -> None:
+        if row := self._here():
+            self._tell(
+                row,
+                f"{row.run}, step {row.step:,}: {'not pinned any more' if row.pinned else 'pinned'}",
+                pinned=not row.pinned,
+            )
+
+    def action_note(self) -> None:
+        if not (row := self._here()):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self._tell(row, "noted" if values["value"] else "the note is gone", note=values["value"])
+
+        told = "stands in this list and beside the checkpoint's folder; empty takes it away"
+        title = f"a note on step {row.step:,} of {row.run}"
+        self.app.push_screen(LineScreen(title, "note", "what you want to remember of it", told, lambda _: "", row.note), given)
+
+    def _tell(self, row: CheckpointRow, said: str, **changes: Any) -> None:
+        def then(_: object) -> None:
+            self.post_message(Noticed(said))
+            self._reload()
+
+        work(self, lambda: collection.tell(collection.exact(self._paths, row.id), **changes), then)
+
+    def action_filter(self) -> None:
+        def given(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self.filter = values["value"]
+                self.show_rows(self.all)
+
+        told = "parts of a run's name, a network, a note; best, pinned, damaged; several words: all of them"
+        self.app.push_screen(LineScreen("show only", "checkpoints", "best", told, lambda _: "", self.filter), given)
+
+    def action_clear(self) -> None:
+        if self.verifier.stop():
+            self.post_message(Noticed("verifying ends with the one under way"))
+            self.redraw()
+            return
+        self.filter = ""
+        self.show_rows(self.all)
+
+    def action_copy(self) -> None:
+        if not (row := self._here()):
+            return
+
+        def given(values: dict[str, str] | None) -> None:
+            if values and values["value"]:
+                where = Path(os.path.expanduser(values["value"]))
+                work(
+                    self,
+                    lambda: collection.copy_out(collection.exact(self._paths, row.id), where),
+                    lambda place: self.post_message(Noticed(f"copied to {place}")),
+                )
+
+        title = f"copy step {row.step:,} of {row.run}"
+        told = "a folder; the copy is verified, and looked into with o in area 3"
+        self.app.push_screen(LineScreen(title, "to", "~/models", told, lambda _: ""), given)
+
+    def action_verify(self) -> None:
+        if row := self._here():
+            self.verifier.verify([row])
+
+    def action_verify_all(self) -> None:
+        if self._here():
+            self.verifier.verify(self.rows)
+
+    def action_delete(self) -> None:
+        if not (row := self._here()):
+            return
+        if row.pinned:
+            self.post_message(Noticed("it is pinned; p takes the pin away first", bad=True))
+            return
+
+        def removed(place: Path) -> None:
+            host(self).desk.removed_checkpoints.append(place)
+            self.post_message(Noticed(f"step {row.step:,} of {row.run} is deleted; u brings it back"))
+            self._reload()
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                work(self, lambda: collection.remove(self._paths, collection.exact(self._paths, row.id)), removed)
+
+        best = "It is the best of its run. " if row.best else ""
+        text = f"step {row.step:,} of {row.run}\n{best}u brings it back until the viewer ends."
+        self.app.push_screen(Question("delete this checkpoint?", text, "delete it", "keep it"), answered)
+
+    def action_undo(self) -> None:
+        removed = host(self).desk.removed_checkpoints
+        if not removed:
+            self.post_message(Noticed("nothing to bring back"))
+            return
+        place = removed[-1]
+
+        def restored(name: str) -> None:
+            removed.remove(place)
+            self.post_message(Noticed(f"{name} is back"))
+            self._came(name)
+
+        work(self, lambda: collection.restore(self._paths, place), restored)
+
+    # what they share
+
+    @property
+    def _paths(self) -> Paths:
+        return host(self).paths
+
+    def _came(self, id: str) -> None:
+        """Another checkpoint is there, and under the cursor once it is read."""
+        self._coming = id
+        self._reload()
+
+    def _reload(self) -> None:
+        self.post_message(RowsChanged())
+
+
+def _called(row: CheckpointRow) -> str:
+    return f"{row.run}, step {row.step:,}"
+
+
+def _same_run(one: CheckpointRow, other: CheckpointRow) -> bool:
+    return one.id.partition("/")[0] == other.id.partition("/")[0]
