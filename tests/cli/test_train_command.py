@@ -221,6 +221,24 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(
 
 
 @pytest.mark.process
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_is_not_lost_where_python_drops_its_exception(
+    mlptui: Command, trainers: Zygote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("mlptui.cli.following._wait", lambda _: Finalized() and None)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        said = mlptui("train", *QUICK, "--epochs", "100000")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said.code == 130 and "detached; the run goes on" in said.err
+
+
+@pytest.mark.process
 def test_the_recipe_of_a_run_starts_the_same_run_again(mlptui: Command, trainers: Zygote) -> None:
     mlptui("train", *QUICK, "--epochs", "2", "--wait", "--name", "first")
     first = only_run()

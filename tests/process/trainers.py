@@ -1,17 +1,20 @@
-"""Trainers for tests: forked from one warm process where a fresh interpreter would prove nothing more."""
+"""Trainers and benches for tests: forked from one warm process where a fresh interpreter would prove nothing more."""
 
 import atexit
+import ctypes
 import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from mlptui.core.architecture.parse import parse
 from mlptui.core.architecture.tree import label
@@ -19,6 +22,8 @@ from mlptui.core.events import Event, Kind
 from mlptui.core.recipe import Recipe, check, nested
 from mlptui.datasets.settle import settle
 from mlptui.engine import codec
+from mlptui.launch.process import inherited
+from mlptui.launch.trainer import ENVIRONMENT
 from mlptui.store import checkpoints, control, host, paths, rundir
 from mlptui.store.eventlog import read_events
 from mlptui.store.rundir import Run
@@ -42,17 +47,20 @@ def eventually(condition: Callable[[], Found], what: str = "it", seconds: float 
 
 
 class Zygote:
-    """The warm process and the trainers that it forked."""
+    """The warm process, and the trainers and benches that it forked."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        alone = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
+        self._passing, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("zygote.py"))],
+            [sys.executable, "-P", str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pass_fds=(theirs.fileno(),),
             text=True,
-            env=environment,
+            env={**os.environ, **alone},
         )
+        theirs.close()
         self._guard = threading.Lock()
         self._living: set[int] = set()
         self._ready = False
@@ -64,6 +72,24 @@ class Zygote:
         pid = int(self._ask({"spawn": order})["pid"])
         self._living.add(pid)
         return pid
+
+    def bench(self, answers: int, folder: Path) -> "Bench":
+        """In place of launch.bench.start."""
+        environment = {**ENVIRONMENT, **inherited(), "PYTHONDONTWRITEBYTECODE": "1"}
+        order = {"folder": str(folder), "viewer": os.getpid(), "environment": environment}
+        asked, output = os.pipe(), os.pipe()
+        with self._guard:
+            take_up_orphans(True)
+            try:
+                self._begin()
+                self._send({"bench": order})
+                socket.send_fds(self._passing, [b"."], [asked[0], output[1], answers])
+                pid = int(self._heard()["pid"])
+            finally:
+                take_up_orphans(False)
+        os.close(asked[0])
+        os.close(output[1])
+        return Bench(pid, os.fdopen(asked[1], "wb", buffering=0), os.fdopen(output[0], "rb", buffering=0))
 
     def wait(self, pid: int, seconds: float = 60.0) -> int:
         """The exit code of a trainer, negative for the signal that ended it."""
@@ -81,18 +107,49 @@ class Zygote:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.stdout.close()
+        self._passing.close()
         self._process.wait()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
         with self._guard:
-            if not self._ready:
-                assert json.loads(self._process.stdout.readline())["ready"]
-                self._ready = True
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-            return answer
+            self._begin()
+            self._send(request)
+            return self._heard()
+
+    def _begin(self) -> None:
+        if not self._ready:
+            assert self._heard()["ready"]
+            self._ready = True
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+
+    def _heard(self) -> dict[str, Any]:
+        assert self._process.stdout
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What launch.bench needs of a subprocess.Popen."""
+
+    pid: int
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def take_up_orphans(yes: bool) -> None:
+    """Whether this process becomes the parent of its children's children when those end. On Linux only."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(yes))
 
 
 @functools.cache

@@ -1,13 +1,17 @@
-"""A process with torch loaded that forks trainers: real processes that can be killed, without 8 s of imports each.
+"""A process with torch loaded that forks trainers and benches: real processes that can be killed, without 4 to 8 s of imports
+each.
 
-Speaks one JSON document a line: {"spawn": {...}} answers {"pid": n}, {"reap": pid} answers {"code": n}.
-One OpenMP thread only, because a pool of them does not survive a fork.
+Speaks one JSON document a line: {"spawn": {...}} answers {"pid": n}, {"reap": pid} answers {"code": n}, and {"bench": {...}},
+for which the three descriptors come through the socket whose number is the only argument, answers {"pid": n}.
+One OpenMP thread only, because a pool of them does not survive a fork; no GPU, because its threads in autograd do not.
 """
 
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,8 +75,6 @@ def die_at_step(number: int) -> None:
 
 def slow_down(seconds: float) -> None:
     """Make every step take this long, so that a test can act in the middle of a run."""
-    import time
-
     from mlptui.engine.session import Session
 
     original = Session.prepare_step
@@ -86,8 +88,6 @@ def slow_down(seconds: float) -> None:
 
 def stall_saves(gate: str) -> None:
     """Hold every save before its last rename while the file `gate` exists; `gate`.reached says that one waits."""
-    import time
-
     original = os.rename
 
     def rename(source: Any, target: Any) -> None:
@@ -143,8 +143,50 @@ def become_trainer(order: dict[str, Any]) -> int:
     return trainer.main(folder)
 
 
-def serve() -> None:
+def become_bench(order: dict[str, Any], descriptors: list[int]) -> None:
+    """As launch.bench starts one; `descriptors` are its input, its output and where it answers."""
+    while os.getppid() != order["viewer"]:  # until the process between the two has ended
+        time.sleep(0.001)
+    os.setsid()
+    asked, output, answers = descriptors
+    for source, target in ((asked, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.close(asked)
+    os.close(output)
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    from mlptui.engine.bench import serve
+
+    serve.main([str(answers), order["folder"], str(order["viewer"])])
+
+
+def fork_bench(order: dict[str, Any], descriptors: list[int]) -> int:
+    """The bench becomes the viewer's own child: the process between the two ends, and the viewer takes up orphans."""
+    reading, writing = os.pipe()
+    between = os.fork()
+    if between == 0:
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.close(reading)
+                os.close(writing)
+                become_bench(order, descriptors)
+                code = 0
+            finally:
+                os._exit(code)
+        os.write(writing, str(pid).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(between, 0)
+    with os.fdopen(reading, "rb") as stream:
+        return int(stream.read())
+
+
+def serve(passing: socket.socket) -> None:
     warm_up()
+    benches = False
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -158,10 +200,21 @@ def serve() -> None:
                     sys.stdout.flush()
                     os._exit(code)
             print(json.dumps({"pid": pid}), flush=True)
+        elif "bench" in request:
+            if not benches:
+                from mlptui.engine.bench import serve as bench
+                from mlptui.engine.bench import workbench  # noqa: F401
+
+                bench.warm_up()
+                benches = True
+            descriptors = socket.recv_fds(passing, 1, 3)[1]
+            print(json.dumps({"pid": fork_bench(request["bench"], descriptors)}), flush=True)
+            for descriptor in descriptors:
+                os.close(descriptor)
         else:
             status = os.waitpid(request["reap"], 0)[1]
             print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -19,7 +19,7 @@ BIG = "/fashion-mnist/train-images-idx3-ubyte.gz"
 def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on(terminal, home, fashion_mirror) -> None:
     dropped_at = int(0.4 * len(fashion_mirror.content(BIG)))
     fashion_mirror.script(BIG, mirrors.reset(dropped_at))
-    (home / "settings.toml").write_text(f'mirror = "{fashion_mirror.address}"\n')
+    (home / "settings.toml").write_text(f'bench = "need"\nmirror = "{fashion_mirror.address}"\n')
     viewer = terminal()
     viewer.wait_for("new run")
     viewer.press("1")
@@ -48,6 +48,8 @@ def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on
     viewer.wait_for("fashion-mnist ·")
     viewer.press("4")
     viewer.wait_for("new run")
+    viewer.press("j", "j", "\r", "\x15", "3", "\r")  # epochs
+    viewer.wait_for(lambda text: re.search(r"epochs +3\b", text) is not None)
     viewer.press("r")
     text = viewer.wait_for("finished", 180)
     assert re.search(r"test accuracy 8\d\.\d %", text)
@@ -61,7 +63,7 @@ def test_a_set_comes_over_a_line_that_drops_is_verified_looked_at_and_trained_on
 
 def test_a_download_goes_on_when_its_viewer_is_killed_and_the_next_viewer_shows_it(terminal, home, fashion_mirror) -> None:
     fashion_mirror.script(BIG, mirrors.drip(400_000, 0.05))
-    (home / "settings.toml").write_text(f'mirror = "{fashion_mirror.address}"\n')
+    (home / "settings.toml").write_text(f'bench = "need"\nmirror = "{fashion_mirror.address}"\n')
     first = terminal()
     first.wait_for("new run")
     first.press("1")
@@ -102,6 +104,6 @@ def test_the_data_screen_is_silent_while_nothing_happens(terminal) -> None:
     viewer.press("1")
     viewer.wait_for("of 6,000")
     viewer.wait_until_quiet(2.5)
-    assert viewer.read(5.0) == b""
+    assert viewer.read(4.0) == b""
     viewer.press("q")
     assert viewer.wait_end() == 0

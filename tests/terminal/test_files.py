@@ -9,10 +9,25 @@ import pytest
 
 from mlptui.store import collection
 from mlptui.store.paths import Paths
+from mlptui.store.rundir import Run
 
-from .test_main_job import only_run, start_long_run, wait_until
+from .test_main_job import only_run, wait_until
 
 pytestmark = [pytest.mark.terminal, pytest.mark.timeout(300)]
+
+LONG = b'epochs = 100000\nthreads = 1\nseed = 3\n[data]\nname = "fashion-mnist-sample"\nvalidation = 0.1\n'
+
+
+def start_long_run(home: Path, monkeypatch) -> Run:
+    """A run that trains for minutes, started by the command line's own code."""
+    from mlptui.cli.main import main
+
+    monkeypatch.setenv("MLPTUI_HOME", str(home))
+    (home / "long.toml").write_bytes(LONG)
+    assert main(["train", "--recipe", str(home / "long.toml"), "--detach"]) == 0
+    run = only_run(home)
+    wait_until(lambda: run.state().step > 0)
+    return run
 
 
 def test_train_stop_load_the_best_compare_export_and_run_it_elsewhere(terminal, home, monkeypatch, capsys, tmp_path) -> None:

@@ -428,7 +428,7 @@ async def test_a_list_and_a_dictionary_of_a_file_of_others_are_written_and_read_
             ("x.npy", "a .npy file has one tensor, and 2 are chosen"),
             ("x.xyz", "the ending is one of"),
             ("no/such/x.pt", "there is no folder"),
-            ("list.pt", "is there already"),
+            ("list.pt", "already; choose another name"),
         ):
             app.focused.value = str(tmp_path / name)
             await press(pilot, "enter")

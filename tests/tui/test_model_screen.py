@@ -8,6 +8,7 @@ from textual import events
 from textual.keys import _character_to_key
 
 from mlptui.core.architecture.zoo import ZOO
+from mlptui.core.bench import Probe
 from mlptui.tui import keys
 
 from .conftest import screen_text, settle
@@ -590,6 +591,41 @@ async def test_a_long_request_is_cancelled_and_a_dead_bench_comes_back(make_app,
         await settle(pilot, lambda: app.workbench._process not in (None, before), 10)
         await settle(pilot, lambda: idle(app), 60)
         assert layers(app)[-2:] == ["Linear", "Linear"]
+
+
+SLOW = """
+import time
+from torch import nn
+class Net(nn.Linear):
+    def forward(self, x):
+        time.sleep({})
+        return super().forward(x)
+"""
+
+
+async def test_what_the_bench_looks_at_by_itself_keeps_nobody_in_a_panel(make_app, tmp_path) -> None:
+    nets = tmp_path / "nets.py"
+    nets.write_text(SLOW.format(0.1))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_model(pilot, f"{nets}:Net(in_features=4, out_features=2)")
+        await press(pilot, "i")
+        await answered(pilot, "4")
+        screen = app.model_screen
+        for key in ("tab", "escape"):
+            app.workbench.ask(Probe(input=screen.input()), lambda _: None, "probe")
+            await settle(pilot, lambda: app.workbench._running is not None)
+            await press(pilot, "tab")
+            assert screen.pane.has_focus
+            await press(pilot, key)
+            assert screen.network.has_focus and not app.workbench._running.cancelled
+            await settle(pilot, lambda: idle(app))
+        nets.write_text(SLOW.format(30))  # it is read again
+        await press(pilot, "tab")
+        await settle(pilot, lambda: "esc cancels" in screen_text(app), 20)
+        await press(pilot, "escape")
+        await settle(pilot, lambda: idle(app))
+        assert screen.pane.has_focus, "what a person saw and ended was the work"
 
 
 async def test_poor_terminals_any_size_and_nothing_before_the_bench(make_app, monkeypatch) -> None:

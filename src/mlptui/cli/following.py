@@ -71,8 +71,16 @@ def _until_end(run: Run, told: Callable[[Event], None], ended: Callable[[Run, Up
     follower = Follower(run)
     step = 0
     doubt = ""
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True  # Python loses an exception that is raised in a finalizer or a weak reference's callback
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        while True:
+        while not interrupted:
             update = follower.poll()
             step = update.rows[-1].step if update.rows else step
             for event in update.events:
@@ -86,7 +94,10 @@ def _until_end(run: Run, told: Callable[[Event], None], ended: Callable[[Run, Up
                 return ended(run, update, step)
             _wait(update)
     except KeyboardInterrupt:
-        return detached(run)
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return detached(run)
 
 
 def detached(run: Run) -> int:

@@ -43,6 +43,20 @@ def sweep(paths: Paths) -> None:
             atomic.remove_folder_quietly(folder)
 
 
+def start(answers: int, folder: Path) -> "subprocess.Popen[bytes]":
+    """The process itself; it answers through the descriptor `answers`. Raises OSError."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", MODULE, str(answers), str(folder), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(answers,),
+        env={**ENVIRONMENT, **inherited(), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        start_new_session=True,
+        bufsize=0,
+    )
+
+
 class BenchProcess:
     """A running bench. `heard` gets each line that it says, then None when it is gone; both in a thread of this object.
 
@@ -55,16 +69,7 @@ class BenchProcess:
         self._heard = heard
         reading, writing = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE, str(writing), str(self.folder), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writing,),
-                env={**ENVIRONMENT, **inherited(), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-                start_new_session=True,
-                bufsize=0,
-            )
+            self._process = start(writing, self.folder)
         except OSError as error:
             os.close(reading)
             raise BenchError(f"the bench cannot be started: {error.strerror}") from None

@@ -63,7 +63,7 @@ from mlptui.tui.screens.runs import RunReader, RunsScreen
 from mlptui.tui.screens.train import TrainScreen
 from mlptui.tui.session import Session
 from mlptui.tui.typeahead import KeysInOrder
-from mlptui.tui.workbench import Workbench
+from mlptui.tui.workbench import SEEN, Workbench
 
 NETWORK = "network"  # what the last network is remembered by
 NICE = 10
@@ -228,7 +228,7 @@ class MlptuiApp(KeysInOrder):
         words = {"off": "", "starting": "bench ...", "ready": "bench ready", "gone": "no bench"}.get(
             bench.state, "bench ready"
         )
-        if bench.state == "busy" and seconds > 1:
+        if bench.state == "busy" and seconds > SEEN:
             words = f"bench: {bench.doing} {seconds:.0f} s" + (", esc cancels" if self.current_mode == "model" else "")
         if words != self.desk.state:
             self.desk.state = words

@@ -46,6 +46,8 @@ ASKED_FOR = "as you asked"
 READY = "ready"
 LOOKS = (Probe, Look, Flow, Check, Compare, List, Measure, View, Preview)
 UNASKED = (List, Measure, View)
+BY_ITSELF = (Probe, Look)  # and they run a person's own code, which may never end
+SEEN = 1.0  # seconds after which what the bench does is told in the workbench line
 RESTARTS, WITHIN = 3, 60.0  # a bench that dies so often in so many seconds is not started again by itself
 
 Done = Callable[[Answer], None]
@@ -179,7 +181,9 @@ class Workbench:
 
     @staticmethod
     def _is_waited_for(asked: Asked) -> bool:
-        """Not what brings the network back, nor what fills a screen by itself."""
+        """Not what brings the network back, nor what fills a screen by itself, unless a person sees that it takes long."""
+        if isinstance(asked.request, BY_ITSELF):
+            return bool(asked.sent) and time.monotonic() - asked.sent > SEEN
         return asked.group != REOPEN and not isinstance(asked.request, UNASKED)
 
     @property
