@@ -1,6 +1,8 @@
 """What every test gets: a home of its own, and nothing of the machine that it runs on."""
 
+import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--campaign"):
         for item in items:
             item.add_marker(pytest.mark.timeout(0), append=False)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Torch and ten thousand tests are here to stay: garbage is looked for among what the tests make."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -54,6 +62,15 @@ def paths(home: Path) -> Paths:
     found = places.find()
     assert found.data == home
     return found
+
+
+@pytest.fixture
+def warm_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benches are forked from a process with torch loaded, where that can be done: each import costs a core for 4 s."""
+    from process.trainers import zygote
+
+    if sys.platform.startswith("linux"):
+        monkeypatch.setattr("mlptui.launch.bench.start", lambda answers, folder: zygote().bench(answers, folder))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,12 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from process.trainers import Zygote, events, eventually, make_run, recipe
+from process.trainers import Zygote, events, eventually, make_run, recipe, zygote
 from safetensors.torch import load_file
 
 from mlptui.core.events import Kind
@@ -146,17 +144,8 @@ def test_nothing_is_replaced_unless_asked_and_wrong_words_are_one_sentence(mlptu
 
 
 def printed(folder: Path, *words: str) -> str:
-    """What the script prints, run without anything of this project, from elsewhere."""
-    found = subprocess.run(
-        [sys.executable, "-I", str(folder / "run.py"), *words],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
-    return found.stdout.splitlines()[-1]
+    """The last line that the script prints (in a process without anything of this project: tests/terminal/test_files.py)."""
+    return zygote().script(folder / "run.py", *words).splitlines()[-1]
 
 
 def test_a_script_judges_the_weights_as_the_run_did_and_trains_them_anew(mlptui, run: Run, tmp_path: Path) -> None:

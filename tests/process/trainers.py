@@ -73,6 +73,16 @@ class Zygote:
         self._living.add(pid)
         return pid
 
+    def script(self, file: Path, *words: str) -> str:
+        """What a plain PyTorch script prints; it must end well, and finds nothing of this project."""
+        out = file.with_name(f"{file.name}.out")
+        pid = int(self._ask({"script": {"file": str(file), "words": words, "out": str(out)}})["pid"])
+        code = self.wait(pid, 120)
+        said = out.read_text()
+        out.unlink()
+        assert code == 0, said
+        return said
+
     def bench(self, answers: int, folder: Path) -> "Bench":
         """In place of launch.bench.start."""
         environment = {**ENVIRONMENT, **inherited(), "PYTHONDONTWRITEBYTECODE": "1"}

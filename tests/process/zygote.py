@@ -1,17 +1,19 @@
-"""A process with torch loaded that forks trainers and benches: real processes that can be killed, without 4 to 8 s of imports
-each.
+"""A process with torch loaded that forks trainers, benches and scripts: real processes that can be killed, without 4 to 8 s of
+imports each.
 
-Speaks one JSON document a line: {"spawn": {...}} answers {"pid": n}, {"reap": pid} answers {"code": n}, and {"bench": {...}},
-for which the three descriptors come through the socket whose number is the only argument, answers {"pid": n}.
+Speaks one JSON document a line: {"spawn": {...}}, {"script": {...}} and {"bench": {...}} answer {"pid": n}, {"reap": pid}
+answers {"code": n}. The three descriptors of a bench come through the socket whose number is the only argument.
 One OpenMP thread only, because a pool of them does not survive a fork; no GPU, because its threads in autograd do not.
 """
 
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,20 @@ def become_bench(order: dict[str, Any], descriptors: list[int]) -> None:
     serve.main([str(answers), order["folder"], str(order["viewer"])])
 
 
+def become_script(order: dict[str, Any]) -> int:
+    """As `python FILE WORDS` in the root folder, without what this process has of the project."""
+    said = os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.chdir("/")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mlptui"]:
+        sys.modules[name] = None  # type: ignore[assignment]  # an import of it fails
+    sys.argv = [order["file"], *order["words"]]
+    sys.path[:] = [folder for folder in sys.path if not Path(folder, "mlptui").exists()]
+    runpy.run_path(order["file"], run_name="__main__")
+    return 0
+
+
 def fork_bench(order: dict[str, Any], descriptors: list[int]) -> int:
     """The bench becomes the viewer's own child: the process between the two ends, and the viewer takes up orphans."""
     reading, writing = os.pipe()
@@ -190,12 +206,14 @@ def serve(passing: socket.socket) -> None:
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        if "spawn" in request:
+        if "spawn" in request or "script" in request:
             pid = os.fork()
             if pid == 0:
                 code = 70
                 try:
-                    code = become_trainer(request["spawn"])
+                    code = become_trainer(request["spawn"]) if "spawn" in request else become_script(request["script"])
+                except Exception:
+                    traceback.print_exc()
                 finally:
                     sys.stdout.flush()
                     os._exit(code)

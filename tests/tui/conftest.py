@@ -1,17 +1,14 @@
 """The app under a pilot, and runs made on disk without a trainer."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from process.trainers import zygote
 
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.status import Status
-from mlptui.launch import bench
 from mlptui.store import rundir, state
 from mlptui.store.eventlog import EventWriter
 from mlptui.store.paths import Paths
@@ -20,15 +17,12 @@ from mlptui.store.settings import Settings
 from mlptui.store.steps import Row, StepWriter
 from mlptui.tui.app import MlptuiApp
 
-LINUX = sys.platform.startswith("linux")
 SIZES = [(80, 24), (120, 40), (160, 45)]
 
 
-@pytest.fixture(autouse=LINUX)
-def warm_bench(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Benches are forked from a process with torch loaded: each import would cost a core for 4 s. Real starts are in
-    tests/process and tests/terminal."""
-    monkeypatch.setattr(bench, "start", lambda answers, folder: zygote().bench(answers, folder))
+@pytest.fixture(autouse=True)
+def every_bench_is_warm(warm_bench: None) -> None:
+    """Benches are forked; that they can be started is for tests/process and tests/terminal."""
 
 
 @pytest.fixture
