@@ -1,9 +1,9 @@
 """What the language has beside torch.nn: d2l's classes and functions, networks from elsewhere; and what it refuses at once."""
 
-import time
 from collections.abc import Callable
 
 import pytest
+from budget import in_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -316,16 +316,14 @@ LARGE = {
 
 
 def refusal(read: Callable[[str], object], text: str, within: float) -> ArchitectureError:
-    """What `read` raises, in time at one of three attempts (a collection of garbage may fall into one)."""
-    for attempt in range(3):
-        started = time.process_time()
-        with pytest.raises(ArchitectureError) as caught:
+    """What `read` raises, in time."""
+
+    def caught() -> ArchitectureError:
+        with pytest.raises(ArchitectureError) as found:
             read(text)
-        taken = time.process_time() - started
-        if taken < within:
-            return caught.value
-        assert attempt < 2, f"{taken:.2f} s"
-    raise AssertionError
+        return found.value
+
+    return in_time(within, caught)
 
 
 def refused(text: str, within: float = AT_ONCE) -> ArchitectureError:

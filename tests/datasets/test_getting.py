@@ -468,7 +468,7 @@ def test_two_started_at_once_do_not_tread_on_each_other(paths: Paths, origin: Se
             assert "another process works on" in str(error)
             return 0
 
-    for _ in range(counts(8, 200)):
+    for _ in range(counts(5, 200)):
         origin.requests.clear()
         with ThreadPoolExecutor(2) as pool:
             both = list(pool.map(started, range(2)))

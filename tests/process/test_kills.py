@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from process.trainers import Zygote, events, eventually, make_run, outcome, recipe, rows_without_wall, until_step
+from process.trainers import Zygote, events, make_run, outcome, recipe, rows_without_wall, until_step
 
 from mlptui.core.events import Kind, without_taken_back
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
 from mlptui.devices.cpu import usable_threads
-from mlptui.launch import begin, trainer
 from mlptui.store import checkpoints, host
 from mlptui.store.rundir import Run
 
@@ -102,7 +101,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_bit_identical_and_loses_no_
 
 
 @pytest.mark.skipif(usable_threads() < 2, reason="this machine gives one processor only")
-def test_with_two_threads_in_processes_of_their_own_a_killed_run_ends_bit_identical_too() -> None:
+def test_with_two_threads_a_killed_run_ends_bit_identical_too(trainers: Zygote) -> None:
     def wanted() -> Recipe:
         net = "nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, 10))"
         return recipe(
@@ -110,14 +109,12 @@ def test_with_two_threads_in_processes_of_their_own_a_killed_run_ends_bit_identi
         )
 
     straight, killed = make_run(wanted()), make_run(wanted())
-    for run in (straight, killed):
-        trainer.start(run, {})
+    undisturbed, first = (trainers.spawn(run) for run in (straight, killed))
     until_step(killed, 100)
-    os.kill(killed.state().pid, signal.SIGKILL)
-    eventually(lambda: killed.verdict().status is Status.KILLED, "the death of the trainer")
-    begin.resume(killed, {})
-    for run in (straight, killed):
-        eventually(lambda run=run: run.verdict().status is Status.FINISHED, "the end of the run", 120)
+    os.kill(first, signal.SIGKILL)
+    assert trainers.wait(first) == -signal.SIGKILL
+    assert trainers.wait(trainers.spawn(killed), 120) == 0
+    assert trainers.wait(undisturbed, 120) == 0
     assert killed.state().threads == 2
     assert [e["exact"] for e in events(killed, Kind.RESUMED)] == [True]
     assert outcome(killed) == outcome(straight)

@@ -58,7 +58,7 @@ class Zygote:
             stdout=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
             text=True,
-            env={**os.environ, **alone},
+            env={**ENVIRONMENT, **os.environ, **alone},
         )
         theirs.close()
         self._guard = threading.Lock()

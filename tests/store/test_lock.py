@@ -62,7 +62,7 @@ class Holder:
 
 
 def test_of_eight_processes_exactly_one_wins_each_race(fast: Path, counts: Callable[[int, int], int]) -> None:
-    for race in range(counts(15, 500)):
+    for race in range(counts(8, 500)):
         path = fast / f"lock-{race}"
         start, go = os.pipe()
         racers = [Holder(path, start) for _ in range(8)]

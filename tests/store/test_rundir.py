@@ -3,10 +3,10 @@
 import errno
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from budget import in_time
 from forks import exit_code, fork
 
 from mlptui.core.errors import RunError, StorageError
@@ -195,9 +195,7 @@ def test_storage_on_the_network_is_said(paths: Paths, monkeypatch: pytest.Monkey
 def test_a_thousand_runs_are_listed_at_once(fast: Path, count: int) -> None:
     for i in range(count):
         (fast / "runs" / f"2026-{i:04}").mkdir(parents=True)
-    started = time.process_time()
-    assert len(all_runs(Paths(fast, fast, fast))) == count
-    assert time.process_time() - started < 0.5
+    assert len(in_time(0.5, lambda: all_runs(Paths(fast, fast, fast)))) == count
 
 
 def test_a_folder_that_is_no_run_is_stated(paths: Paths) -> None:

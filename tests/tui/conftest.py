@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import _wait
 
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.status import Status
@@ -21,8 +22,10 @@ SIZES = [(80, 24), (120, 40), (160, 45)]
 
 
 @pytest.fixture(autouse=True)
-def every_bench_is_warm(warm_bench: None) -> None:
-    """Benches are forked; that they can be started is for tests/process and tests/terminal."""
+def nothing_is_waited_for_in_vain(warm_bench: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benches are forked (tests/process and tests/terminal start them), and a pilot looks more often whether the app is idle
+    than 50 times a second."""
+    monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.004)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ IMPORTS = 2_000
 CALLS = 80_000  # a tensor takes two to four
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Named:
     """A class or function by its name."""
 
@@ -30,7 +30,7 @@ class Named:
         return f"{self.module}.{self.name}" if self.module else self.name
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Called:
     """What a call would give; `state` is what would be put into it, `pairs` and `items` what it would be filled with."""
 
@@ -41,19 +41,19 @@ class Called:
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Outside:
     """An object that the pickle only refers to."""
 
     id: Any
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Map:
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Items:
     kind: str  # list, tuple, set
     items: list[Any] = field(default_factory=list)
