@@ -59,6 +59,19 @@ def test_checkpoints_are_listed_shown_pinned_and_annotated(mlptui, run: Run) -> 
     assert mlptui("checkpoints", "unpin", "last/best", "--json").json["pinned"] is False
 
 
+def test_checkpoints_are_sorted_the_best_the_largest_or_the_newest_first(mlptui, run: Run) -> None:
+    def by(*words: str) -> list[int]:
+        return [row["step"] for row in mlptui("checkpoints", "list", "--json", *words).json]
+
+    steps = by()
+    reached = {e.step: e["valid_accuracy"] for e in events(run, Kind.EPOCH)}
+    assert by("--sort", "step") == sorted(steps, reverse=True) and by("--sort", "step", "--reverse") == sorted(steps)
+    assert by("--sort", "valid") == [*sorted(reached, key=reached.get, reverse=True), 0], "the first one was not judged"
+    assert by("--sort", "valid", "--reverse") == [*sorted(reached, key=reached.get), 0]
+    assert by("--sort", "date") == steps and by("--reverse") == steps[::-1]
+    assert mlptui("checkpoints", "list", "--sort", "colour").code == 2
+
+
 def test_one_flipped_bit_is_told_with_what_to_use_instead(mlptui, run: Run) -> None:
     assert mlptui("checkpoints", "verify").err.endswith("3 checkpoints read, 0 damaged\n")
     newest, before = sorted(run.checkpoints.iterdir(), reverse=True)[:2]

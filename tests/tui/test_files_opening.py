@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mlptui.core.parameters.messages import Planned, PlanRow
@@ -140,6 +140,37 @@ async def test_a_file_that_wants_to_run_code_is_a_tree_that_says_so(make_app, tm
         await press(pilot, "6", "escape")
         await settle(pilot, lambda: "no checkpoints yet" in screen_text(app))
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_file_is_compared_with_another_one_and_with_a_checkpoint(make_app, kept, tmp_path, size) -> None:
+    run = kept()
+    before, after = tmp_path / "a [1].pt", tmp_path / "b.safetensors"
+    state = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).state_dict()
+    torch.save(state, before)
+    save_file({**{name: tensor + 1 for name, tensor in state.items()}, "more": torch.ones(3)}, after)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "6")
+        await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
+        for other, told in ((str(before), "changes from a [1].pt to b.safetensors"), (f"{run.id}/last", f"changes from step 7 of {run.id}")):
+            app.screen.show_file(after)
+            await settle(pilot, lambda: "more" in screen_text(app))
+            await press(pilot, "equals_sign")
+            await settle(pilot, lambda: "compare this file" in screen_text(app))
+            await answered(pilot, other)
+            await settle(pilot, lambda: app.current_mode == "params" and len(app.params_screen.state.numbers) == 4, 60)
+            found = app.params_screen.state
+            assert found.of.startswith(told) and "1 tensor not in both" in found.of
+            if other == str(before):
+                assert all(round(found.known(row).largest, 5) == 1 for row in found.rows)
+            await press(pilot, "6")
+        app.screen.show_file(after)
+        await settle(pilot, lambda: "more" in screen_text(app))
+        await press(pilot, "equals_sign")
+        await settle(pilot, lambda: "compare this file" in screen_text(app))
+        await answered(pilot, "no such")
+        await settle(pilot, lambda: "no such" in notice(app), 60)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -19,6 +19,7 @@ from mlptui.store.rundir import Run
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.render.files import CheckpointRow, FileList, draw
+from mlptui.tui.screens.files import FilesScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas
 
 from .conftest import screen_text, settle
@@ -235,6 +236,34 @@ async def test_two_steps_are_compared_tensor_by_tensor_the_largest_change_first(
         await pilot.press("escape")
         await settle(pilot, lambda: not state.source and state.listed is not None and not state.sort, 60)
         assert "largest" not in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_list_is_sorted_by_any_column_and_what_is_not_known_stands_last(make_app, trained, size) -> None:
+    trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
+    other = trained("two", {5: 0.3, 15: 0.2})
+    (other.checkpoints / checkpoints.name_of(15) / checkpoints.MANIFEST).write_text("{}")  # nothing is known of it
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        view = await files_of(pilot, 5)
+        view.go_to(f"{other.id}/{checkpoints.name_of(5)}")
+
+        async def by(name: str) -> list[int]:
+            await pilot.press("S")
+            await settle(pilot, lambda: "sort by (now: " in screen_text(app))
+            await pilot.press(*name, "enter")
+            await settle(pilot, lambda: isinstance(app.screen, FilesScreen))
+            assert view.chosen.step == 5, "the cursor stays on its checkpoint"
+            return shown(app)
+
+        usual = shown(app)
+        assert await by("valid") == [10, 20, 5, 0, 15] and "valid▼" in screen_text(app)
+        assert await by("valid") == [0, 5, 20, 10, 15] and "valid▲" in screen_text(app)
+        assert await by("loss") == [10, 20, 5, 0, 15] and "loss▲" in screen_text(app)
+        assert await by("step") == [20, 15, 10, 5, 0]
+        assert await by("epoch") == [20, 10, 0, 5, 15] or shown(app)[:2] == [20, 10]
+        await pilot.press("escape")
+        assert shown(app) == usual and view.sort == ""
 
 
 names_ = st.text(max_size=80) | st.sampled_from(HOSTILE)

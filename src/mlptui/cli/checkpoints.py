@@ -10,6 +10,7 @@ EXAMPLES = """\
 examples:
   mlptui checkpoints list                     of all runs, newest first; the best of each marked
   mlptui checkpoints list last                of the newest run
+  mlptui checkpoints list --sort valid        the best of all runs first
   mlptui checkpoints show last/best           by its run, and best, last or the step
   mlptui checkpoints verify                   read every byte of all of them; exit code 1 where one is damaged
   mlptui checkpoints pin 7f3a/1200            never removed by the run's retention
@@ -20,6 +21,15 @@ examples:
   mlptui params diff RUN RUN2                 compares tensors of two, area 3 of the viewer looks into them
 """
 
+SORTS = {  # what `list` can be sorted by: the fact, and whether the largest is first
+    "run": ("run", False),
+    "date": ("created", True),
+    "step": ("step", True),
+    "valid": ("valid_accuracy", True),
+    "loss": ("valid_loss", False),
+    "size": ("size", True),
+}
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
@@ -27,7 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     action = actions_of(parser)
     which = "RUN/best, RUN/last, RUN/STEP, or RUN for its newest; RUN is an id, a unique part of it, or last"
-    action("list", "checkpoints, newest first", _list).add_argument("run", nargs="?", help="of this run only")
+    listing = action("list", "checkpoints, newest first", _list)
+    listing.add_argument("run", nargs="?", help="of this run only")
+    listing.add_argument("--sort", choices=SORTS, help="best, largest or newest first")
+    listing.add_argument("--reverse", action="store_true", help="the other way round")
     action("show", "one checkpoint: what its manifest says", _show).add_argument("checkpoint", help=which)
     verify = action("verify", "read every byte and compare with what was written", _verify)
     verify.add_argument("checkpoint", nargs="*", help="these only; otherwise all")
@@ -108,6 +121,14 @@ def _list(options: argparse.Namespace) -> int:
     entries = collection.of_run(collection.owner(places, options.run)) if options.run else collection.everything(places)
     scores: dict[Any, str] = {}
     rows = [_facts(entry, scores) for entry in entries]
+    if options.sort:
+        fact, largest_first = SORTS[options.sort]
+        unknown = [row for row in rows if row[fact] is None]
+        rows = [row for row in rows if row[fact] is not None]
+        rows.sort(key=lambda row: row[fact], reverse=largest_first)
+        rows = (rows[::-1] if options.reverse else rows) + unknown
+    elif options.reverse:
+        rows.reverse()
     if options.json:
         output.as_json(rows)
         return 0

@@ -1,6 +1,7 @@
 """The rows of area 6: all checkpoints as the list shows them, read beside the event loop."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,26 @@ from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui.render.files import CheckpointRow
+
+# what the list can be sorted by, under the names of its columns; None is not known
+SORTS: dict[str, Callable[[CheckpointRow], Any]] = {
+    "run": lambda row: row.run,
+    "step": lambda row: row.step,
+    "epoch": lambda row: row.epoch,
+    "valid": lambda row: row.valid,
+    "loss": lambda row: row.loss,
+    "size": lambda row: row.size or None,
+    "age": lambda row: -row.created if row.created else None,
+}
+LARGEST_FIRST = ("step", "epoch", "valid", "size")
+
+
+def arranged(rows: list[CheckpointRow], sort: str, descending: bool) -> list[CheckpointRow]:
+    """By one of SORTS, unknown ones at the end; "" leaves them as they are."""
+    if not sort:
+        return rows
+    known = [row for row in rows if SORTS[sort](row) is not None]
+    return sorted(known, key=SORTS[sort], reverse=descending) + [row for row in rows if SORTS[sort](row) is None]
 
 
 class CheckpointReader:

@@ -266,7 +266,10 @@ FILES = [
     Key("files.copy", "c", "copy", "Copy", "copy its folder out, verified"),
     Key("files.undo", "u", "undo", "Undo", "bring the last deleted one back"),
     Key("files.filter", "slash", "filter", "Filter", "show only checkpoints that match"),
-    Key("files.clear", "escape", "clear", "Clear", "stop verifying, then clear the filter", shown="esc"),
+    Key(
+        "files.sort", "S", "sort", "Sort", "by run, step, epoch, validation, loss, size or age; the same again turns it round"
+    ),
+    Key("files.clear", "escape", "clear", "Clear", "stop verifying, then clear filter and order", shown="esc"),
     *MOVES,
 ]
 CONTENTS = [
@@ -276,6 +279,14 @@ CONTENTS = [
     Key("contents.tensors", "t", "tensors", "Tensors", "all its tensors in area 3", footer=True),
     Key("contents.plan", "l,L", "plan", "Load", "into the network on the bench, through a plan", footer=True, shown="l"),
     Key("contents.verify", "v", "verify", "Verify", "compare it with the checksums in it", footer=True),
+    Key(
+        "contents.compare",
+        "equals_sign",
+        "compare",
+        "Compare",
+        "what changed from another file or checkpoint, in area 3",
+        shown="=",
+    ),
     Key("contents.open", "o", "screen.open", "Open", "another file"),
     Key("contents.back", "escape", "screen.back", "Back", "back to the checkpoints", footer=True, shown="esc"),
     *MOVES,

@@ -33,6 +33,13 @@ class LookedInto(Message):
 
 
 @dataclass
+class CompareAsked(Message):
+    """A person wants to see what changed to this file from another one."""
+
+    source: str
+
+
+@dataclass
 class PlanAsked(Message):
     """A person wants to load tensors into the network on the bench."""
 

@@ -135,7 +135,8 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
     made = _folder(names, change, {}, {})
     sides = {called: (one[name], other[name]) for called, name in zip(made.order, names, strict=True)}
     made.compare = lambda name: difference(*sides[name])
-    return made, f"changes from {told}"
+    apart = len(one.keys() | other.keys()) - len(names)
+    return made, f"changes from {told}" + (f"; {counted(apart, 'tensor')} not in both, or of another shape" if apart else "")
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:

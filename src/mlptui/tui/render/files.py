@@ -72,6 +72,8 @@ class FileList:
     loaded: bool = True
     verifying: int = 0
     marked: str = ""
+    sort: str = ""  # a name of a column
+    descending: bool = False
 
 
 def list_rows(rows: int) -> int:
@@ -118,7 +120,9 @@ def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = 
     if view.verifying:
         fact.append((f" · {view.verifying:,} to verify, esc stops", ACCENT))
     title = f"checkpoints · filter: {view.filter}" if view.filter else "checkpoints"
-    body: list[Line] = [[(columns(NAMES, wide, RIGHT, " "), DIM)]]
+    arrow = ("v" if view.descending else "^") if glyphs.ascii else ("▼" if view.descending else "▲")
+    heads = [name + arrow if name and name == view.sort else name for name in NAMES]
+    body: list[Line] = [[(columns(heads, wide, RIGHT, " "), DIM)]]
     visible = list_rows(rows)
     if not view.rows:
         body += _empty(view)

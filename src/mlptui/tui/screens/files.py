@@ -13,6 +13,7 @@ from mlptui.store.paths import Paths
 from mlptui.tui import keys
 from mlptui.tui.checkpoint_rows import CheckpointReader
 from mlptui.tui.keys import Key
+from mlptui.tui.messages import CompareAsked, LookedInto
 from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.network import LineScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas, OpenAsked, RowsChanged
@@ -85,11 +86,29 @@ class FilesScreen(ListScreen):
 
         def given(values: dict[str, str] | None) -> None:
             if values and values["value"]:
-                self.show_file(checkpoints.weights_in(Path(os.path.expanduser(values["value"]))))
+                self.show_file(checkpoints.weights_in(Path(os.path.abspath(os.path.expanduser(values["value"])))))
 
         told = ".safetensors, .npy, .npz, .pt, .pth, .bin, .ckpt, d2l's files; nothing in it is run"
         before = str(self.contents.file or "")
         self.app.push_screen(LineScreen("open a file of tensors", "file", "~/model.pt", told, check, before, path=True), given)
+
+    def on_compare_asked(self, message: CompareAsked) -> None:
+        message.stop()
+
+        def given(values: dict[str, str] | None) -> None:
+            if values:
+                before = Path(os.path.expanduser(values["value"]))
+                source = str(before.absolute()) if before.exists() else values["value"]
+                self.post_message(LookedInto(f"{os.path.normpath(source)}..{message.source}"))
+
+        told = "another file, a checkpoint's folder, or RUN/best, RUN/STEP; area 3 then shows what changed from it to this one"
+        marked = self.canvas.marked
+        self.app.push_screen(
+            LineScreen(
+                "compare this file", "with", "~/before.pt", told, lambda t: "" if t else "with what", marked, path=True
+            ),
+            given,
+        )
 
     def show_file(self, file: Path) -> None:
         self.contents.show(file)

@@ -1,9 +1,11 @@
-"""Tensors to a file: which, where, and how they are held."""
+"""What a person keeps: tensors in a file, or all of the bench as a checkpoint by a name."""
 
 import os
 from pathlib import Path
 
+from mlptui.core.errors import CheckpointError
 from mlptui.core.parameters.messages import Form
+from mlptui.store import collection
 from mlptui.tui.screens.prompt import Field, Prompt
 
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".params", ".npy", ".npz")
@@ -68,3 +70,34 @@ def weights_file(text: str) -> Path:
     """Where a person's answer means, with the usual ending where it has none."""
     file = Path(os.path.expanduser(text)).absolute()
     return file if file.suffix.lower() in ENDINGS else file.with_name(f"{file.name}.safetensors")
+
+
+def why_no_name(name: str) -> str:
+    """Why nothing can be saved by this name, or nothing."""
+    try:
+        collection.checked_name(name)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+class SaveScreen(Prompt):
+    """A name and a note for what is on the bench."""
+
+    title_text = "save what is on the bench"
+    FIELDS = (Field("name", "my-net"), Field("note", "what you want to remember of it"))
+    ROWS = 4
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told = [("the network with its weights, as a checkpoint; the same name again is its next version", "dim")]
+
+    def answers(self) -> list[tuple[str, str]]:
+        return [("enter", "save"), ("tab", "next line"), ("esc", "not now")]
+
+    def entered(self) -> None:
+        values = self.values()
+        if why := why_no_name(values["name"]):
+            self.tell((why, "bad"))
+        else:
+            self.dismiss(values)

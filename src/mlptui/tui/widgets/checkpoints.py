@@ -9,53 +9,30 @@ from typing import Any
 
 from textual.message import Message
 
-from mlptui.core.errors import CheckpointError, MlptuiError
+from mlptui.core.errors import MlptuiError
 from mlptui.core.text import counted, size
 from mlptui.store import collection
 from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
+from mlptui.tui.checkpoint_rows import LARGEST_FIRST, SORTS, arranged
 from mlptui.tui.desk import host, work
 from mlptui.tui.messages import EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
 from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.network import LineScreen
-from mlptui.tui.screens.prompt import Field, Prompt
+from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
+from mlptui.tui.screens.writing import SaveScreen, why_no_name
 from mlptui.tui.verifying import Verifier
 from mlptui.tui.widgets.cursor import CursorCanvas
 
-
-def _why_no_name(name: str) -> str:
-    try:
-        collection.checked_name(name)
-    except CheckpointError as error:
-        return str(error)
-    return ""
+USUAL = "as they came"
 
 
-class SaveScreen(Prompt):
-    """A name and a note for what is on the bench."""
-
-    title_text = "save what is on the bench"
-    FIELDS = (Field("name", "my-net"), Field("note", "what you want to remember of it"))
-    ROWS = 4
-
-    def __init__(self) -> None:
-        super().__init__({})
-        self.told = [("the network with its weights, as a checkpoint; the same name again is its next version", "dim")]
-
-    def answers(self) -> list[tuple[str, str]]:
-        return [("enter", "save"), ("tab", "next line"), ("esc", "not now")]
-
-    def entered(self) -> None:
-        values = self.values()
-        if why := _why_no_name(values["name"]):
-            self.tell((why, "bad"))
-        else:
-            self.dismiss(values)
+def _no_column(typed: str) -> str:
+    return "" if typed in (USUAL, *SORTS) else "no such column"
 
 
 class OpenAsked(Message):
@@ -76,6 +53,7 @@ class FilesCanvas(CursorCanvas):
         self.rows: list[CheckpointRow] = []
         self.loaded = False
         self.filter = ""
+        self.sort, self.descending = "", False
         self.marked = ""
         self.verifier = Verifier(self)
         self._coming = ""  # the id of one that goes under the cursor when it is there
@@ -97,6 +75,8 @@ class FilesCanvas(CursorCanvas):
             self.loaded,
             self.verifier.waiting,
             self.marked,
+            self.sort,
+            self.descending,
         )
         return files.draw(view, width, height, self.glyphs, self.has_focus)
 
@@ -109,7 +89,8 @@ class FilesCanvas(CursorCanvas):
         ]
         self.loaded = True
         wanted = self.filter.lower().split()
-        self.rows = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
+        found = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
+        self.rows = arranged(found, self.sort, self.descending)
         if any(row.id == self._coming for row in self.rows):
             before, self._coming = self._coming, ""
         self.place_cursor(next((i for i, row in enumerate(self.rows) if row.id == before), self.cursor))
@@ -259,7 +240,7 @@ class FilesCanvas(CursorCanvas):
             self.post_message(Noticed("a run keeps its id; e writes a note on a checkpoint", bad=True))
             return
         told = "letters, digits, - _ and ."
-        self.app.push_screen(LineScreen(f"another name for {row.run}", "name", row.run, told, _why_no_name, row.run), given)
+        self.app.push_screen(LineScreen(f"another name for {row.run}", "name", row.run, told, why_no_name, row.run), given)
 
     def _entry(self, row: CheckpointRow) -> Entry:
         return collection.exact(self._paths, row.id)
@@ -303,13 +284,27 @@ class FilesCanvas(CursorCanvas):
         told = "parts of a run's name, a network, a note; best, pinned, damaged; several words: all of them"
         self.app.push_screen(LineScreen("show only", "checkpoints", "best", told, lambda _: "", self.filter), given)
 
+    def action_sort(self) -> None:
+        def chosen(value: str | None) -> None:
+            if value is not None:
+                self.descending = not self.descending if value == self.sort else value in LARGEST_FIRST
+                self.sort = value
+                self.refresh_rows()
+
+        told = {"": "what was saved by hand, then the newest run's", self.sort: "as it is now; turns it round"}
+        names = [
+            Choice(name or USUAL, told.get(name, "") if name or self.sort else "as it is now", name) for name in ("", *SORTS)
+        ]
+        now = self.sort or USUAL
+        self.app.push_screen(ChoiceScreen(f"sort by (now: {now})", "a column", names, _no_column, paths=False), chosen)
+
     def action_clear(self) -> None:
         if self.verifier.stop():
             self.post_message(Noticed("verifying ends with the one under way"))
             self.redraw()
             return
-        self.filter = ""
-        self.show_rows(self.all)
+        self.filter = self.sort = ""
+        self.refresh_rows()
 
     def action_copy(self) -> None:
         if not (row := self._here()):

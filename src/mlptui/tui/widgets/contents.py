@@ -7,7 +7,7 @@ from mlptui.store.formats import opening
 from mlptui.store.formats.contents import Contents, Node, name_of, summary
 from mlptui.tui import keys
 from mlptui.tui.desk import host
-from mlptui.tui.messages import LookedInto, Noticed, PlanAsked
+from mlptui.tui.messages import CompareAsked, LookedInto, Noticed, PlanAsked
 from mlptui.tui.render import contents
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.contents import Place
@@ -120,6 +120,12 @@ class ContentsCanvas(CursorCanvas):
             self.post_message(PlanAsked(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to load"))
+
+    def action_compare(self) -> None:
+        if self._found is not None and self.file is not None and self._tensors:
+            self.post_message(CompareAsked(str(self.file)))
+        else:
+            self.post_message(Noticed("there are no tensors to compare"))
 
     def action_verify(self) -> None:
         file = self.file
