@@ -153,7 +153,10 @@ async def test_a_file_is_compared_with_another_one_and_with_a_checkpoint(make_ap
     async with app.run_test(size=size) as pilot:
         await press(pilot, "6")
         await settle(pilot, lambda: len(app.screen.query(FilesCanvas)) and app.screen.query_one(FilesCanvas).rows)
-        for other, told in ((str(before), "changes from a [1].pt to b.safetensors"), (f"{run.id}/last", f"changes from step 7 of {run.id}")):
+        for other, told in (
+            (str(before), "changes from a [1].pt to b.safetensors"),
+            (f"{run.id}/last", f"changes from step 7 of {run.id}"),
+        ):
             app.screen.show_file(after)
             await settle(pilot, lambda: "more" in screen_text(app))
             await press(pilot, "equals_sign")
