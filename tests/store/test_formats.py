@@ -730,10 +730,14 @@ def marker(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_hostile_file_is_refused_or_read_as_far_as_it_is_plain(tmp_path: Path, name: str) -> None:
+def test_a_hostile_file_is_refused_or_read_as_far_as_it_is_plain(
+    tmp_path: Path, name: str, counts: Callable[[int, int], int]
+) -> None:
     path = written(CASES[name], tmp_path / "hostile.pt")
     judge(CASES[name], path)
     assert not marker(path).exists()
+    if CASES[name].bomb and not counts(0, 1):  # verifying reads it once more
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         opening.is_there(path)

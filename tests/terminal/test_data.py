@@ -96,14 +96,3 @@ def test_pictures_are_drawn_in_the_colours_that_there_are(terminal, home, term: 
         assert b"38;5;" not in bytes(viewer.sent) and b"38;2;" not in bytes(viewer.sent)
     viewer.press("q")
     assert viewer.wait_end() == 0
-
-
-def test_the_data_screen_is_silent_while_nothing_happens(terminal) -> None:
-    viewer = terminal()
-    viewer.wait_for("new run")
-    viewer.press("1")
-    viewer.wait_for("of 6,000")
-    viewer.wait_until_quiet(2.5)
-    assert viewer.read(4.0) == b""
-    viewer.press("q")
-    assert viewer.wait_end() == 0

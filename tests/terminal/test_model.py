@@ -177,7 +177,9 @@ def test_a_network_is_chosen_examined_and_trained(terminal, home) -> None:
 
 def test_a_long_text_in_one_write_arrives_whole(terminal) -> None:
     viewer = terminal()
-    at_model(viewer)
+    viewer.wait_for("new run")
+    viewer.press("2")
+    viewer.wait_for("[2 Model]")
     for length in (90, 90, 1500):
         viewer.press("o")
         viewer.wait_for("type to search")
