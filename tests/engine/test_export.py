@@ -337,6 +337,18 @@ def test_tensorboard_reads_the_same_numbers(measured: Run, tmp_path: Path) -> No
     assert [step for step, _, _ in found["loss/epoch"]] == [4, 8]
 
 
+def test_terminalboard_reads_the_same_numbers(measured: Run, tmp_path: Path) -> None:
+    from terminalboard.reader import LightReader
+
+    count = metrics.as_tensorboard(measured, tmp_path / "logs" / measured.id)
+    (run,) = LightReader(str(tmp_path / "logs")).poll().values()
+    rows = read_rows(measured.steps_file)
+    assert run.name == measured.id and count == sum(map(len, run.series.values()))
+    found = run.series["loss/train"]
+    assert repr(list(zip(found.steps, found.values, strict=True))) == repr([(r.step, r.loss) for r in rows])
+    assert (run.series["accuracy/valid"].steps, run.series["accuracy/valid"].values) == ([8], [0.75])
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(measured: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(MlptuiError, match="Not a directory"):
