@@ -239,6 +239,36 @@ async def test_two_steps_are_compared_tensor_by_tensor_the_largest_change_first(
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_steps_of_a_run_are_gone_through_and_tensor_and_view_stay(make_app, trained, size) -> None:
+    trained("one", {0: 0.1, 10: 0.9, 20: 0.8, 30: 0.7})
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await files_of(pilot, 4)
+
+        async def looked_at(*pressed: str, told: str) -> None:
+            await pilot.press(*pressed)
+            state = app.params_screen.state
+            await settle(pilot, lambda: state.of.startswith(told) and state.viewed and state.viewed.path == state.path, 60)
+
+        await looked_at("j", "enter", told="step 20 of")
+        await pilot.press("j", "v", "v")
+        state = app.params_screen.state
+        tensor, view = state.path, state.show
+        assert view != "values"
+        for key, told in (("<", "step 10 of"), ("<", "step 0 of"), (">", "step 10 of"), (">", "step 20 of"), (">", "step 30")):
+            await looked_at(key, told=told)
+            assert (state.path, state.show) == (tensor, view)
+        await pilot.press(">")
+        await settle(pilot, lambda: "the last checkpoint of the run" in screen_text(app))
+        await pilot.press("6")
+        await looked_at("home", "j", "=", told="changes from step 10 to 20 of")
+        for key, told in ((">", "changes from step 10 to 30 of"), ("<", "changes from step 10 to 20 of")):
+            await looked_at(key, told=told)
+        await pilot.press("escape", "<")
+        await settle(pilot, lambda: "< and > go through a run's checkpoints" in screen_text(app), 60)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_the_list_is_sorted_by_any_column_and_what_is_not_known_stands_last(make_app, trained, size) -> None:
     trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
     other = trained("two", {5: 0.3, 15: 0.2})

@@ -372,3 +372,14 @@ async def test_a_notice_longer_than_a_row_lies_over_the_last_rows_and_goes_again
         app.post_message(Noticed("short"))
         await settle(pilot, lambda: "short" in screen_text(app) and "word" not in screen_text(app))
         assert "? Help" in screen_text(app).split("\n")[-1]
+
+
+async def test_a_notice_of_any_length_is_shown_to_its_end(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: "new run" in screen_text(app))
+        for length in (10, *range(66, 82), 160, 200):
+            app.post_message(Noticed("x" * (length - 4) + " end"))
+            await settle(pilot, lambda length=length: "x" * min(60, length - 4) + "" in screen_text(app))
+            await settle(pilot, lambda: " end" in "\n".join(screen_text(app).split("\n")[-3:]))
+            app.desk.tell("")

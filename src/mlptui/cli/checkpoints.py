@@ -177,7 +177,7 @@ def _show(options: argparse.Namespace) -> int:
                 case "size":
                     shown = text.size(value)
                 case "created":
-                    shown = time.ctime(value)
+                    shown = text.moment(value)
                 case "valid_accuracy":
                     shown = text.score(value, facts["score"])
                 case "valid_loss":

@@ -1,6 +1,7 @@
 """How numbers, times and foreign text are written everywhere in the program."""
 
 import math
+import time
 import unicodedata
 
 CONTROL_PICTURES = 0x2400
@@ -144,6 +145,14 @@ def duration(seconds: float | None) -> str:
         return f"{hours} h {minutes:02} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as local date and time: `2026-12-01 04:15:31`; "" where they are none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else ""
+    except (OverflowError, OSError, ValueError):
+        return ""
 
 
 def age(seconds: float | None) -> str:

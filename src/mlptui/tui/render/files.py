@@ -160,8 +160,9 @@ def facts(row: CheckpointRow, cells: int) -> list[Line]:
         told = wrapped(" · ".join(row.judged), max(10, cells - 9))[:3]
         lines += [[("judged   " if not i else " " * 9, DIM), (line, STRONG)] for i, line in enumerate(told)]
     lines.append([("network  ", DIM), (text.cut(text.safe(row.architecture or "-", 500), cells - 9), PLAIN)])
-    if row.why:
-        lines.append([("made     ", DIM), (text.safe(row.why, 100), PLAIN)])
+    if row.why or row.created:
+        made = ", ".join(filter(None, (text.safe(row.why, 100), text.moment(row.created))))
+        lines.append([("made     ", DIM), (made, PLAIN)])
     if row.files:
         named = ", ".join(f"{text.safe(name, 40)} {text.size(size)}" for name, size, _ in row.files)
         lines.append([("files    ", DIM), (text.cut(named, cells - 9), PLAIN)])

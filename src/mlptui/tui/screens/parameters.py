@@ -271,16 +271,21 @@ class ParamsScreen(ChangingScreen):
         self._scrub(1)
 
     def _scrub(self, by: int) -> None:
-        """Another checkpoint of the run that is looked at; the tensor under the cursor and the view stay."""
+        """Another checkpoint of the run that is looked at; the tensor under the cursor and the view stay.
+
+        Of a comparison the one that it is compared with stays, too.
+        """
         source, paths = self.state.source, host(self).paths
+        compared = self.state.listed is not None and self.state.listed.compared
+        before, _, seen = source.rpartition("..") if compared else ("", "", source)
         hint = "< and > go through a run's checkpoints; enter in area 6 opens one"
         if not source:
             self.say(hint)
             return
 
         def look() -> str:
-            path = Path(os.path.expanduser(source))
-            entry = None if path.is_dir() else collection.find(paths, source)
+            path = Path(os.path.expanduser(seen))
+            entry = None if path.is_dir() else collection.find(paths, seen)
             folder = entry.folder if entry else path
             steps = checkpoints.folders(folder.parent)
             at = steps.index(folder) + by
@@ -295,7 +300,7 @@ class ParamsScreen(ChangingScreen):
                 self.say("this is the last checkpoint of the run" if by > 0 else "this is the first checkpoint of the run")
             else:
                 tensor = self.state.path
-                self.state.source = folder
+                self.state.source = f"{before}..{folder}" if before else folder
                 self.state.path = tensor
                 self.read()
 

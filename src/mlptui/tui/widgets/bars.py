@@ -57,7 +57,7 @@ class LongNotice(Canvas):
     def show(self) -> None:
         desk, cells = host(self).desk, self.app.size.width
         lines = bars.long_notice(desk.notice, desk.notice_bad, cells, self.glyphs)
-        self.display = len(lines) > 1
+        self.display = bool(lines)
         if self.display:
             self.styles.height = len(lines)
         self.redraw()
