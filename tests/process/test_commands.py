@@ -68,7 +68,7 @@ def test_a_paused_run_takes_no_step_until_it_is_told_and_then_as_many_as_it_is_t
     went_on = tell(run, "resume")
     assert went_on.step == paused.step + 8
     until_step(run, went_on.step + 20)
-    assert status(run) is Status.RUNNING
+    eventually(lambda: status(run) is Status.RUNNING)
     assert run.verdict().status is Status.RUNNING
 
     stopped = tell(run, "stop")

@@ -585,8 +585,7 @@ async def test_ties_gradients_and_uses(make_app) -> None:
             await pilot.resize_terminal(width, height)
             for key in ("enter", "v", "v", "escape", "home", "end", "pageup", "escape"):
                 await do(pilot, key)
-            text = screen_text(app).split("\n")
-            assert len(text) == height and all(len(line) == width for line in text)
+            await settle(pilot, lambda w=width, h=height: [len(line) for line in screen_text(app).split("\n")] == [w] * h)
         await pilot.resize_terminal(40, 12)
         await pilot.pause(0.05)
         assert re.search(r"│ +0 +-?\d", screen_text(app)) or state.show != "values"
