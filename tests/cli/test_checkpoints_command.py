@@ -16,7 +16,7 @@ from mlptui.core.events import Kind
 from mlptui.core.parameters.messages import Load, Plan
 from mlptui.datasets import library
 from mlptui.engine.bench.workbench import Workbench
-from mlptui.store import checkpoints, paths
+from mlptui.store import checkpoints, collection, paths
 from mlptui.store.rundir import Run
 
 
@@ -251,7 +251,11 @@ def test_numbers_that_are_predicted_are_judged_as_the_run_judged_them(mlptui, tr
 
 def test_a_damaged_one_and_one_that_was_never_trained_are_not_judged(mlptui, run: Run) -> None:
     assert mlptui("checkpoints", "save", "mine", "mlp").code == 0
-    assert "does not say how it was trained" in one_sentence(mlptui("checkpoints", "evaluate", "mine"))
+    assert "does not say what it was trained on" in one_sentence(mlptui("checkpoints", "evaluate", "mine"))
+    judged = mlptui("checkpoints", "evaluate", "mine", "--data", "fashion-mnist-sample", "--json").json
+    assert judged["score_name"] == "accuracy" and 0 <= judged["score"] < 0.4, "its weights were drawn, not learnt"
+    (kept,) = collection.find(paths.find(), "mine").about.judged
+    assert (kept.part, kept.data, kept.score) == (judged["part"], "fashion-mnist-sample", judged["score"])
     file = sorted(run.checkpoints.iterdir())[-1] / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
     assert "damaged" in one_sentence(mlptui("checkpoints", "evaluate", "last"))

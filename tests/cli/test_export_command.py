@@ -155,7 +155,7 @@ def test_a_script_judges_the_weights_as_the_run_did_and_trains_them_anew(mlptui,
     text = (folder / "run.py").read_text()
     assert not re.search(r"^\s*(import|from) mlptui", text, re.M)
     judged = mlptui("checkpoints", "evaluate", "last", "--json").json
-    wanted = f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
+    wanted = f"test loss {judged['loss']:.4f}, accuracy {judged['score']:.4f}"
     assert printed(folder) == wanted
     assert printed(folder, "train") == wanted, "the same training gives the same network"
 
@@ -184,27 +184,34 @@ def trained(mlptui, *words: str) -> None:
     assert made.verdict().status is Status.FINISHED, made.log_tail(5)
 
 
-def test_a_script_takes_a_persons_own_file_along_as_the_run_had_it(mlptui, trainers: Zygote, tmp_path: Path) -> None:
-    file = tmp_path / "own" / "nets.py"
+@pytest.mark.parametrize("name", ["nets.py", "random.py"])  # one of Python's own modules is called so
+def test_a_script_takes_a_persons_own_file_along_as_the_run_had_it(
+    mlptui, trainers: Zygote, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "mine" / name
     file.parent.mkdir()
     file.write_text(OWN)
     trained(mlptui, "--architecture", f"{file}:Net(hidden=6)")
     code = hashlib.sha256(file.read_bytes()).hexdigest()
     for words in (("checkpoints", "evaluate", "last"), ("export", "last", str(tmp_path / "n.pt2"))):
-        said = mlptui(*words)
-        assert said.code == 0 and "runs the code in" in said.err and code in said.err, "named before it is run"
+        asked = mlptui(*words)
+        assert asked.code and "needs --yes" in asked.err and code in asked.err, "it is named, and not run"
+        assert not (tmp_path / "n.pt2").exists()
+        assert mlptui(*words, "--yes").code == 0
     file.write_text("raise RuntimeError('not as the run had it')")
     folder = tmp_path / "taken"
     said = mlptui("export", "last", str(folder), "--as", "script", "--json")
-    assert said.code == 0 and "nets.py" in said.json["files"], said
+    assert said.code == 0 and f"own/{name}" in said.json["files"], said
     shutil.rmtree(file.parent)
-    judged = mlptui("checkpoints", "evaluate", "last", "--json").json
-    assert printed(folder) == f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
+    judged = mlptui("checkpoints", "evaluate", "last", "--json", "--yes").json
+    assert printed(folder) == f"test loss {judged['loss']:.4f}, accuracy {judged['score']:.4f}"
     assert printed(folder, "train") == printed(folder)
     assert mlptui("export", "last/0", str(folder), "--as", "script", "--force").code == 0, "an export replaces itself"
-    (folder / "mine.py").write_text("years")
-    said = mlptui("export", "last", str(folder), "--as", "script", "--force")
-    assert said.code and (folder / "mine.py").read_text() == "years"
+    for mine in (folder / "mine.py", folder / "own" / "mine.py"):
+        mine.write_text("years")
+        said = mlptui("export", "last", str(folder), "--as", "script", "--force")
+        assert said.code and mine.read_text() == "years"
+        mine.unlink()
 
 
 @pytest.mark.parametrize("knobs", [("--shift", "2", "--flip"), ("--on-divergence", "skip")], ids=" ".join)
@@ -217,7 +224,7 @@ def test_what_a_script_cannot_train_it_judges_all_the_same(
     text = (folder / "run.py").read_text()
     assert "It judges and does not train" in text and "def train(" not in text
     judged = mlptui("checkpoints", "evaluate", "last", "--json").json
-    assert printed(folder) == f"test loss {judged['loss']:.4f}, score {judged['score']:.4f}"
+    assert printed(folder) == f"test loss {judged['loss']:.4f}, accuracy {judged['score']:.4f}"
 
 
 def test_a_network_that_cannot_be_exported_is_one_sentence(mlptui, tmp_path: Path) -> None:

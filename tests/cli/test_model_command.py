@@ -247,7 +247,8 @@ def test_the_script_of_a_run_has_its_losses_bit_for_bit(mlptui: Command, trainer
                 len(expected),
             )
         state = run.state()
-        numbers = [float(n) for n in re.findall(r"-?[\d.]+", valid + test)]  # evaluated in batches of another size
+        numbers = [float(n) for n in re.findall(r"(?:loss|accuracy|R2) (-?[\d.]+)", valid + test)]
+        # evaluated in batches of another size
         if not (
             isclose(numbers[0], state.valid_loss, rel_tol=1e-4) and isclose(numbers[3], state.test_accuracy, abs_tol=1e-4)
         ):

@@ -223,7 +223,7 @@ def test_a_recipe_file_that_is_none_gets_a_sentence(tmp_path: Path) -> None:
 
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
-    for name, said in (("pipe", "regular file"), ("link", ""), ("gone", "it is gone"), (".", "")):
+    for name, said in (("pipe", "regular file"), ("link", ""), ("gone", "it is not there"), (".", "")):
         with pytest.raises(UsageError) as caught:
             recipes.read(tmp_path / name)
         assert said in str(caught.value) and "\n" not in str(caught.value)

@@ -722,7 +722,7 @@ def test_a_folder_under_the_final_name_is_refused(bring: Bringing) -> None:
 def test_a_folder_that_is_gone_is_a_sentence(bring: Bringing, tmp_path: Path) -> None:
     place = tmp_path / "gone" / "file"
     error = within(lambda: fetch.fetch([bring.server.address + "one/file"], place, SIZE, SIZE, accept, lambda _: None))
-    assert isinstance(error, StorageError) and "it is gone" in str(error)
+    assert isinstance(error, StorageError) and "it is not there" in str(error)
 
 
 # a cancel

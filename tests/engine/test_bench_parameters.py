@@ -48,7 +48,7 @@ from mlptui.engine import weights
 from mlptui.engine.bench import states
 from mlptui.engine.bench.workbench import Workbench
 from mlptui.engine.build import BuildError, build
-from mlptui.engine.parameters import contents, passes
+from mlptui.engine.parameters import contents, passes, views
 from mlptui.engine.parameters.tensors import tensors
 from mlptui.engine.seeding import BENCH, mix, seed_step, seed_weights
 from mlptui.store.paths import Paths
@@ -1684,3 +1684,18 @@ def test_singular_values_that_would_take_long_are_not_begun(workbench: Workbench
     begun = time.monotonic()
     assert "too long" in seen(workbench, View(path="0.weight", show="spectrum")).why
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.float8_e4m3fn, torch.bfloat16], ids=str)
+def test_pictures_of_any_type_of_numbers(dtype: torch.dtype) -> None:
+    kernels = torch.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2).to(torch.float32).clamp(max=9).to(dtype)
+    model = nn.Module()
+    model.register_buffer("kernels", kernels)
+    model.register_buffer("rows", kernels.reshape(2, 12))
+    for path, wanted in (
+        ("kernels", View(path="kernels", show="pictures", rows=9)),
+        ("rows", View(path="rows", show="pictures", rows=9, input=Input(shape=(3, 2, 2)))),
+    ):
+        found = views.view(model, wanted)
+        assert (found.pictures, found.height, found.width, found.why) == (2, 2, 2, ""), path
+        assert found.values == tuple(kernels.double().mean(1).flatten().tolist())

@@ -245,9 +245,14 @@ def test_a_checkpoint_is_loaded_by_its_name_and_one_flipped_byte_refuses_it(work
         assert held(workbench) == drawn
     answered(workbench, Open(text=NET, seed=6))
     flip(Path(saved.folder) / "model.safetensors", -1)
-    for source in (saved.folder, "mine/1"):
-        assert "damaged" in refused(workbench, Load(plan=Plan(source=source)))
-    assert "no checkpoint that can be read" in refused(workbench, Load(plan=Plan(source="mine")))
+    for source in (saved.folder, "mine/1", "mine", f"{saved.folder}/model.safetensors"):
+        assert "bytes 0 to 911 are not as they were written" in refused(workbench, Load(plan=Plan(source=source)))
+    second = answered(workbench, Save(name="mine"))
+    flip(Path(second.folder) / "model.safetensors", -1)
+    third = answered(workbench, Save(name="mine"))
+    for source in (second.folder, "mine/2", f"{second.folder}/model.safetensors"):
+        said = refused(workbench, Load(plan=Plan(source=source)))
+        assert said.endswith(f"the newest whole one is {third.id}"), said
 
 
 @pytest.mark.parametrize("make", [None, b"", b"import os\n" * 9, b"\x80\x02cos\nsystem\n(S'touch ran'\ntR."], ids=repr)

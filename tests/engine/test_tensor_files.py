@@ -1,6 +1,7 @@
 """What `files.of_file` gives is bit for bit what the libraries of the formats themselves read."""
 
 import io
+import os
 import pickle
 import struct
 import warnings
@@ -15,11 +16,15 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
+from hypothesis import given as given_
+from hypothesis import settings
+from hypothesis import strategies as st
 from torch import nn
 
 from mlptui.engine.parameters import files
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store.formats.contents import FormatError
+from mlptui.store.formats import opening, zips
+from mlptui.store.formats.contents import SHOWN, FormatError
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
@@ -361,3 +366,77 @@ def test_names_deep_in_one_another_take_no_gigabytes(tmp_path: Path) -> None:
     model = files.of_file(path)
     assert len(dict(model.named_parameters())) == 2000
     assert sum(1 for _ in model.modules()) < 100_000  # each takes 7 kB
+
+
+KEYS = st.sampled_from(["a", "b", "a.b", "", "a·b", "a·b~", "0"])
+TREES = st.recursive(st.just(None), lambda below: st.dictionaries(KEYS, below), max_leaves=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given_(TREES)
+def test_what_is_chosen_in_the_tree_is_what_is_looked_at(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+    """Names that could stand for two tensors stand for one, in the tree of places and in area 3."""
+    numbers = iter(range(1, 100))
+
+    def filled(below: Any) -> Any:
+        if below is None:
+            return torch.tensor([next(numbers)])
+        return {key: filled(value) for key, value in below.items()}
+
+    made = filled(tree)
+    file = tmp_path_factory.mktemp("tree") / "f.pt"
+    torch.save(made, file)
+    names = opening.read(file).looked_at()
+    assert len(set(names.values())) == len(names)
+    if not names:
+        return
+    found = given(file)
+    assert set(names.values()) == set(found)
+    for path, name in names.items():
+        there = made
+        for key in path:
+            there = there[key]
+        assert int(found[name]) == int(there)
+
+
+def test_the_types_that_are_shown_are_those_that_can_be_opened() -> None:
+    assert set(files.DTYPES) == SHOWN
+
+
+def test_what_is_damaged_in_a_zip_is_looked_at_and_does_not_leave_it(tmp_path: Path) -> None:
+    file = tmp_path / "f.pt"
+    torch.save({"w": torch.ones(1000)}, file)
+    data = bytearray(file.read_bytes())
+    data[data.index(torch.ones(8).numpy().tobytes()) + 5] ^= 1
+    file.write_bytes(data)
+    model = files.of_file(file)
+    with pytest.raises(FormatError, match="data/0: Bad CRC-32"):
+        files.check(model)
+
+
+def test_a_file_that_is_cut_off_while_it_is_looked_at_harms_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "f.safetensors"
+    safetensors.torch.save_file({"w": torch.ones(100_000)}, file)
+    found = given(file)
+    os.truncate(file, 1000)
+    assert float(found["w"].sum()) == 100_000
+
+
+def test_compressed_members_are_unpacked_once_and_count_what_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f.npz"
+    np.savez_compressed(file, a=np.ones(1000, np.float32), b=np.ones(1000, np.float32))
+    monkeypatch.setattr(files, "COPIED", 8500)
+    assert len(given(file)) == 2
+    monkeypatch.setattr(files, "COPIED", 8000)
+    with pytest.raises(ParameterError, match="too large to be copied"):
+        files.of_file(file)
+
+
+def test_members_that_unpack_to_more_than_is_read_are_not_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "f.npz"
+    np.savez_compressed(file, a=np.zeros(1_000_000))
+    monkeypatch.setattr(zips, "READ_LIMIT", 1 << 20)
+    with pytest.raises(FormatError, match="when they are unpacked"):
+        opening.verify(file)

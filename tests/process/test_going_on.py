@@ -13,7 +13,7 @@ from mlptui.core.errors import CheckpointError, MlptuiError
 from mlptui.core.events import Kind
 from mlptui.core.status import Status
 from mlptui.launch import begin, process, trainer
-from mlptui.store import checkpoints, collection, host, paths, rundir
+from mlptui.store import abouts, checkpoints, collection, host, paths, rundir, trash
 from mlptui.store.rundir import Run
 
 __all__ = ["weights"]
@@ -209,20 +209,20 @@ def test_what_a_run_went_on_from_stays_as_long_as_that_run(done: Run, go_on: GoO
     """Neither retention nor a person removes it."""
     parent = entry(done, STEPS)
     child = go_on(done, STEPS, epochs=3)
-    assert checkpoints.children(parent.folder) == [child.id]
+    assert abouts.children(parent.folder) == [child.id]
     with pytest.raises(CheckpointError, match=f"{child.id} went on from"):
         collection.remove(paths.find(), parent)
     good, _ = checkpoints.listed(done.checkpoints)
     assert parent.folder.name in checkpoints.kept(good, 2)
     collection.tell(parent, note="seen")
     collection.tell(parent, note="")
-    assert checkpoints.children(parent.folder) == [child.id], "a note does not make it forget"
+    assert abouts.children(parent.folder) == [child.id], "a note does not make it forget"
     other = go_on(done, STEPS, epochs=3)
-    rundir.discard(rundir.remove(paths.find(), child))
-    assert checkpoints.children(parent.folder) == [other.id]
-    rundir.discard(rundir.remove(paths.find(), other))
-    assert checkpoints.children(parent.folder) == []
-    collection.discard(paths.find(), collection.remove(paths.find(), parent))
+    trash.discard(rundir.remove(paths.find(), child))
+    assert abouts.children(parent.folder) == [other.id]
+    trash.discard(rundir.remove(paths.find(), other))
+    assert abouts.children(parent.folder) == []
+    trash.discard(collection.remove(paths.find(), parent))
     assert not parent.folder.exists() and not list(done.checkpoints.glob("*.about"))
 
 

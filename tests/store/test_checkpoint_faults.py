@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ class Fault:
             if not mine:
                 return real(*arguments, **named)
             if (self.after and name in CHANGES) or name == "close":  # close(2) gives the descriptor back even when it fails
-                real(*arguments, **named)
+                with suppress(OSError):  # it may be refused, as unlink is for what is not there
+                    real(*arguments, **named)
             return self.act(name)
 
         return call

@@ -11,9 +11,9 @@ from tensors import tensor_file
 from mlptui.core.errors import CheckpointError, RunError
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
-from mlptui.store import checkpoints, collection, rundir
+from mlptui.store import abouts, checkpoints, collection, rundir, trash
 from mlptui.store import state as states
-from mlptui.store.checkpoints import About
+from mlptui.store.abouts import About
 from mlptui.store.lock import RunLock
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -97,7 +97,7 @@ def test_what_a_person_says_stays_beside_the_folder_and_changes_nothing_in_it(pa
     assert {file.name: file.read_bytes() for file in entry.folder.iterdir()} == before
     assert steps(collection.of_run(run)) == [10, 3, 2, 1] and checkpoints.newest_verified(run.checkpoints)[0].step == 10
     assert collection.tell(entry, pinned=False, note="") == About()
-    assert not checkpoints.about_file(entry.folder).exists(), "nothing to say leaves nothing"
+    assert not abouts.file_of(entry.folder).exists(), "nothing to say leaves nothing"
     with pytest.raises(CheckpointError, match="at most 2,000"):
         collection.tell(entry, note="x" * 2001)
 
@@ -118,7 +118,7 @@ def test_a_damaged_pin_is_taken_for_a_pin(paths: Paths) -> None:
     whole = file.read_bytes()
     for place in range(len(whole)):
         flip(file, place)
-        assert checkpoints.about(file.with_suffix("")) == About(pinned=True), place
+        assert abouts.known(file.with_suffix("")) == About(pinned=True), place
         file.write_bytes(whole)
     file.write_bytes(b"")
     checkpoints.prune(run.checkpoints, 1)
@@ -158,7 +158,7 @@ def test_removed_and_brought_back_it_is_the_same_with_what_was_said(paths: Paths
     with pytest.raises(CheckpointError, match="exists again"):
         collection.restore(paths, place)
     again.folder.rmdir()
-    collection.discard(paths, place)
+    trash.discard(place)
     assert not place.exists() and not list(run.checkpoints.glob("*.about")) and steps(collection.of_run(run)) == [10, 2, 1]
     with pytest.raises(CheckpointError, match="is gone"):
         collection.tell(again, pinned=True)

@@ -59,7 +59,7 @@ def test_an_unknown_command_cannot_be_sent(run: Run) -> None:
 
 
 def test_a_command_to_a_run_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot reach run: it is gone"):
+    with pytest.raises(RunError, match="cannot reach run: its folder is not there"):
         send(Run(tmp_path / "run"), "pause")
 
 

@@ -12,7 +12,7 @@ from forks import exit_code, fork
 from mlptui.core.errors import RunError, StorageError
 from mlptui.core.recipe import Recipe, check
 from mlptui.core.status import Status
-from mlptui.store import rundir
+from mlptui.store import rundir, trash
 from mlptui.store import state as states
 from mlptui.store.lock import RunLock
 from mlptui.store.paths import Paths
@@ -112,9 +112,9 @@ def test_a_removed_run_comes_back_as_it_was(paths: Paths) -> None:
     assert restore(paths, place) == run
     assert all_runs(paths) == [run] and (run.checkpoints / "file").read_text() == "weights"
     place = remove(paths, ended(run))
-    rundir.discard(place)
+    trash.discard(place)
     assert not place.exists()
-    with pytest.raises(RunError, match=f"cannot bring back {run.id}: it is gone"):
+    with pytest.raises(RunError, match=f"cannot bring back {run.id}: it is not there"):
         restore(paths, place)
 
 
@@ -165,7 +165,7 @@ def test_the_same_run_can_be_removed_twice(paths: Paths) -> None:
     run.folder.mkdir()
     second = remove(paths, ended(run))
     assert first != second and first.is_dir() and second.is_dir()
-    with pytest.raises(RunError, match="it is gone"):
+    with pytest.raises(RunError, match="it is not there"):
         remove(paths, ended(run))
 
 
@@ -200,5 +200,5 @@ def test_a_thousand_runs_are_listed_at_once(fast: Path, count: int) -> None:
 
 def test_a_folder_that_is_no_run_is_stated(paths: Paths) -> None:
     run = Run(paths.runs / "nothing")
-    with pytest.raises(StorageError, match=r"state\.json: it is gone"):
+    with pytest.raises(StorageError, match=r"state\.json: its folder is not there"):
         run.verdict()

@@ -55,8 +55,8 @@ def test_train_stop_load_the_best_compare_export_and_run_it_elsewhere(terminal, 
     viewer.press("t")
     viewer.wait_for("judge")
     viewer.press("\r")
-    seen = viewer.wait_for("judged   test: loss", 90)
-    told = re.search(r"judged +test: loss ([0-9.]+), accuracy ([0-9.]+ %)", seen)
+    seen = viewer.wait_for("judged   test of fashion-mnist-sample: loss", 90)
+    told = re.search(r"judged +test of fashion-mnist-sample: loss ([0-9.]+), accuracy ([0-9.]+ %)", seen)
     assert told
     viewer.press("l")
     viewer.wait_for("is on the bench", 60)
@@ -77,7 +77,7 @@ def test_train_stop_load_the_best_compare_export_and_run_it_elsewhere(terminal, 
     ran = subprocess.run(
         [sys.executable, "-I", "run.py"], cwd=tmp_path / "elsewhere", capture_output=True, text=True, timeout=120, check=True
     )
-    score = re.search(r"test loss ([0-9.]+), score ([0-9.]+)", ran.stdout)
+    score = re.search(r"test loss ([0-9.]+), accuracy ([0-9.]+)", ran.stdout)
     assert score and f"{float(score[2]) * 100:.1f} %" == told[2] and abs(float(score[1]) - float(told[1])) < 6e-4
     assert sorted(p.name for p in Path(tmp_path / "elsewhere").iterdir())[-2:] == ["model.pt", "run.py"]
     assert Paths(home, home, home).runs == run.folder.parent

@@ -51,7 +51,7 @@ async def open_file(pilot, file: Path) -> ContentsCanvas:
     app.focused.value = str(file)
     await press(pilot, "enter")
     canvas = app.screen.query_one(ContentsCanvas)
-    await settle(pilot, lambda: canvas._places is not None or canvas._problem)
+    await settle(pilot, lambda: canvas._rows is not None or canvas._problem)
     return canvas
 
 
@@ -341,7 +341,7 @@ async def test_of_a_damaged_checkpoint_the_newest_whole_one_is_offered_instead(m
         if key == "t":
             await settle(pilot, lambda: "judge old" in screen_text(app))
             await press(pilot, "enter")
-        await settle(pilot, lambda: "step 7 of old" in screen_text(app) and "leave it" in screen_text(app), 60)
+        await settle(pilot, lambda: "step 7 is damaged" in screen_text(app) and "leave it" in screen_text(app), 60)
         assert "The newest whole one of this run is step 5." in screen_text(app)
         await press(pilot, "y")
         if key == "t":

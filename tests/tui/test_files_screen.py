@@ -108,7 +108,7 @@ async def test_checkpoints_are_pinned_noted_filtered_and_told(make_app, trained,
         await pilot.press("p")
         await settle(pilot, lambda: view.chosen.pinned and " pin " in screen_text(app))
         await pilot.press("e")
-        await settle(pilot, lambda: "a note on step 10" in screen_text(app))
+        await settle(pilot, lambda: "a note on one-" in screen_text(app))
         await pilot.press(*"good [b]", "enter")
         await settle(pilot, lambda: view.chosen.note == "good [b]" and "good [b]" in screen_text(app))
         entry = collection.find(app.paths, f"{run.id}/10")
@@ -203,7 +203,7 @@ async def test_one_is_copied_out_and_looked_into(make_app, trained, tmp_path: Pa
     async with app.run_test(size=(120, 40)) as pilot:
         await files_of(pilot, 2)
         await pilot.press("c")
-        await settle(pilot, lambda: "copy step 10" in screen_text(app))
+        await settle(pilot, lambda: "copy one-" in screen_text(app))
         await pilot.press(*str(tmp_path / "out"), "enter")
         copy = tmp_path / "out" / f"{run.id}-step-0000000010"
         await settle(pilot, copy.exists)
@@ -283,7 +283,7 @@ async def test_the_list_is_sorted_by_any_column_and_what_is_not_known_stands_las
             await settle(pilot, lambda: "sort by (now: " in screen_text(app))
             await pilot.press(*name, "enter")
             await settle(pilot, lambda: isinstance(app.screen, FilesScreen))
-            assert view.chosen.step == 5, "the cursor stays on its checkpoint"
+            assert view.cursor == 0, "the first ones are what a person sorts for"
             return shown(app)
 
         usual = shown(app)

@@ -37,13 +37,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     action = actions_of(parser)
     which = "RUN/best, RUN/last, RUN/STEP, or RUN for its newest; RUN is an id, a unique part of it, or last"
+    anywhere = which.replace(" RUN/STEP,", " RUN/STEP, a folder,")
     listing = action("list", "checkpoints, newest first", _list)
     listing.add_argument("run", nargs="?", help="of this run only")
     listing.add_argument("--sort", choices=SORTS, help="best, largest or newest first")
     listing.add_argument("--reverse", action="store_true", help="the other way round")
-    action("show", "one checkpoint: what its manifest says", _show).add_argument("checkpoint", help=which)
+    action("show", "one checkpoint: what its manifest says", _show).add_argument("checkpoint", help=anywhere)
     verify = action("verify", "read every byte and compare with what was written", _verify)
-    verify.add_argument("checkpoint", nargs="*", help="these only; otherwise all")
+    verify.add_argument("checkpoint", nargs="*", help="these only, also folders elsewhere; otherwise all")
     for name, help_ in (("pin", "keep a checkpoint whatever the retention says"), ("unpin", "take a pin away")):
         action(name, help_, _pin).add_argument("checkpoint", help=which)
     note = action("note", "say something of a checkpoint", _note)
@@ -59,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rename.add_argument("name")
     rename.add_argument("new")
     copy = action("copy", "copy a checkpoint out, verified", _copy)
-    copy.add_argument("checkpoint", help=which)
+    copy.add_argument("checkpoint", help=anywhere)
     copy.add_argument("folder", type=Path, help="where its folder goes")
     prune = action("prune", "what retention leaves of a run, and what it frees", _prune)
     prune.add_argument("run")
@@ -67,19 +68,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--dry-run", action="store_true", help="only say it")
     prune.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
     evaluate = action("evaluate", "loss and score on a part of its data set, or of another one", _evaluate)
-    evaluate.add_argument("checkpoint", help=which)
+    evaluate.add_argument("checkpoint", help=anywhere)
     evaluate.add_argument("--part", choices=("test", "validation", "train"), default="test")
     evaluate.add_argument("--data", default="", help="another data set of the same shape and classes")
     evaluate.add_argument("--device", default="cpu", help="cpu (default), auto, cuda:0")
+    evaluate.add_argument("--yes", action="store_true", help="run the code that its network is made by without asking")
     remove = action("remove", "remove a checkpoint of a run that is not training", _remove)
     remove.add_argument("checkpoint", help=which)
     remove.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
 
 
-def _find(options: argparse.Namespace) -> Any:
-    from mlptui.store import collection, paths
+def find(wanted: str, folders: bool = False) -> Any:
+    """The checkpoint that is named so; with `folders` also one that lies anywhere.
 
-    return collection.find(paths.find(), options.checkpoint)
+    Raises RunError, CheckpointError, UsageError.
+    """
+    from mlptui.core.errors import UsageError
+    from mlptui.store import checkpoints, collection, paths
+    from mlptui.store.formats import opening
+
+    path = Path(wanted).expanduser()
+    if folders and (path / checkpoints.MANIFEST).is_file():
+        return collection.at(path)
+    if path.is_file() or wanted.lower().endswith(opening.SUFFIXES):
+        raise UsageError(f"{wanted} is a file; a checkpoint is named by its run, as last/best ('mlptui files' looks at files)")
+    return collection.find(paths.find(), wanted)
 
 
 def _facts(entry: Any, scores: dict[Any, str]) -> dict[str, Any]:
@@ -166,7 +179,7 @@ def _show(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
 
-    entry = _find(options)
+    entry = find(options.checkpoint, folders=True)
     facts = _facts(entry, {})
     if options.json:
         output.as_json({**facts, "manifest": dict(entry.checkpoint.manifest) if entry.checkpoint else None})
@@ -197,10 +210,10 @@ def _verify(options: argparse.Namespace) -> int:
 
     places = paths.find()
     entries = collection.everything(places)
-    chosen = [collection.find(places, name) for name in options.checkpoint] or entries
+    chosen = [find(name, folders=True) for name in options.checkpoint] or entries
     damaged = 0
     for entry in chosen:
-        problem = collection.verify(entry)
+        problem = collection.why_not(entry)
         damaged += bool(problem)
         good = collection.newest_good(entries, entry) if problem else None
         if options.json:
@@ -225,12 +238,13 @@ def _tell(options: argparse.Namespace, **said: Any) -> int:
     from mlptui.cli import output
     from mlptui.store import collection
 
-    entry = _find(options)
+    entry = find(options.checkpoint)
     now = collection.tell(entry, **said)
     if options.json:
         output.as_json({"id": entry.id, "pinned": now.pinned, "note": now.note})
     else:
-        output.narrate(f"{entry.id} is {'pinned' if now.pinned else 'not pinned'}" + (f": {now.note}" if now.note else ""))
+        told = f"its note is: {now.note}" if now.note else "it has no note"
+        output.narrate(f"{entry.id}: {'pinned' if now.pinned else 'not pinned'}; {told}")
     return 0
 
 
@@ -256,7 +270,7 @@ def _rename(options: argparse.Namespace) -> int:
     from mlptui.store import collection, paths
 
     places = paths.find()
-    made = collection.rename(places, collection.owner(places, options.name), options.new)
+    made, _ = collection.rename(places, collection.owner(places, options.name), options.new)
     if options.json:
         output.as_json({"name": made.id})
     else:
@@ -268,7 +282,7 @@ def _copy(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.store import collection
 
-    entry = _find(options)
+    entry = find(options.checkpoint, folders=True)
     place = collection.copy_out(entry, options.folder.expanduser())
     if options.json:
         output.as_json({"id": entry.id, "copied": str(place)})
@@ -281,23 +295,23 @@ def _prune(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
     from mlptui.core.errors import UsageError
-    from mlptui.store import checkpoints, collection, paths
+    from mlptui.store import collection, paths, trash
 
     places = paths.find()
     run = collection.owner(places, options.run)
     if collection.is_saved(run):
         raise UsageError("what was saved by hand is never removed by itself; 'mlptui checkpoints remove' does")
     keep = options.keep or run.recipe().checkpoints.keep
-    entries = [entry for entry in collection.of_run(run) if entry.checkpoint]
-    why = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
-    spare = collection.spare(run, keep)
+    found = collection.retention(run, keep)
+    spare = [entry for entry, why in found if not why]
     frees = sum(entry.size for entry in spare)
     if options.json:
-        output.as_json({"run": run.id, "keeps": why, "removes": [entry.folder.name for entry in spare], "frees": frees})
+        keeps = {entry.folder.name: why for entry, why in found if why}
+        output.as_json({"run": run.id, "keeps": keeps, "removes": [entry.folder.name for entry in spare], "frees": frees})
     else:
         output.table(
             ("checkpoint", "size", ""),
-            [(entry.folder.name, text.size(entry.size), why.get(entry.folder.name, "goes")) for entry in entries],
+            [(entry.folder.name, text.size(entry.size), why or "goes") for entry, why in found],
             right=(1,),
         )
     if options.dry_run or not spare:
@@ -306,13 +320,16 @@ def _prune(options: argparse.Namespace) -> int:
     if not output.agreed(f"remove {text.counted(len(spare), 'checkpoint')}, {text.size(frees)}, for good?", options.yes):
         return 1
     for entry in spare:
-        collection.discard(places, collection.remove(places, entry))
+        trash.discard(collection.remove(places, entry))
     output.narrate(f"{text.counted(len(spare), 'checkpoint')} removed, {text.size(frees)}")
     return 0
 
 
-def say_code(entry: Any) -> None:
-    """Name a person's own code that is about to be run because the checkpoint's network is made by it."""
+def may_run(entry: Any, yes: bool) -> bool:
+    """Name a person's own code that would be run because the checkpoint's network is made by it, and ask whether it may.
+
+    Raises UsageError where nobody can be asked and `yes` was not said.
+    """
     import hashlib
 
     from mlptui.cli import output
@@ -321,14 +338,16 @@ def say_code(entry: Any) -> None:
     from mlptui.core.errors import StorageError
     from mlptui.store import atomic
 
-    for file in references.files(parse(str(entry.checkpoint.manifest.get("architecture", "")))):
+    files = references.files(parse(str(entry.checkpoint.manifest.get("architecture", ""))))
+    for file in files:
         kept = entry.run.source / references.kept_name(file)
         place = kept if kept.is_file() else Path(references.absolute(file))
         try:
             found = f"sha256 {hashlib.sha256(atomic.read_regular(place, references.MAX_BYTES)).hexdigest()}"
         except (OSError, StorageError):
             found = "which cannot be read"
-        output.narrate(f"runs the code in {place}, {found}")
+        output.narrate(f"its network is made by the code in {place}, {found}")
+    return not files or output.agreed("run that code?", yes, "no code was run")
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -338,11 +357,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from mlptui.devices.choice import environment
     from mlptui.store import collection, paths
 
-    entry = _find(options)
+    entry = find(options.checkpoint, folders=True)
     with collection.offering(entry):
         if entry.checkpoint is None:
             raise CheckpointError(entry.problem)
-        say_code(entry)
+        if not may_run(entry, options.yes):
+            return 1
         os.environ.update(environment(options.device))  # before torch looks for GPUs
         from mlptui.engine.judge import judge
 
@@ -358,13 +378,13 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _remove(options: argparse.Namespace) -> int:
     from mlptui.cli import output
-    from mlptui.store import collection, paths
+    from mlptui.store import collection, paths, trash
 
-    entry = _find(options)
+    entry = find(options.checkpoint)
     if not output.agreed(f"remove {entry.id} for good?", options.yes):
         return 1
     places = paths.find()
-    collection.discard(places, collection.remove(places, entry))
+    trash.discard(collection.remove(places, entry))
     if options.json:
         output.as_json({"removed": entry.id})
     else:

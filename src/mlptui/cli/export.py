@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", action="store_true", help=".csv: a row an epoch")
     parser.add_argument("--seed", type=int, default=0, help="what a network's weights are drawn from (0)")
     parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument("--yes", action="store_true", help=".onnx, .pt2: run the code that the network is made by, unasked")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.set_defaults(act=_export)
 
@@ -91,12 +92,15 @@ def _tensors(options: argparse.Namespace, out: Path) -> int:
     from mlptui.cli.params import opened
     from mlptui.core.text import size
     from mlptui.engine.export import tensors
+    from mlptui.engine.parameters import files
     from mlptui.engine.parameters.tensors import sized
     from mlptui.engine.parameters.tensors import tensors as tensors_of
 
     form: tensors.Form
     left_out = ""
-    known = tensors_of(opened(options.source, options.seed).now.model)
+    model = opened(options.source, options.seed).now.model
+    files.check(model)
+    known = tensors_of(model)
     if options.tensor:
         chosen = {path: sized(known, path).tensor for path in options.tensor}
         form = options.form or ("tensor" if len(chosen) == 1 else "dict")
@@ -114,17 +118,21 @@ def _program(options: argparse.Namespace, out: Path) -> int:
     from mlptui.core.text import size
     from mlptui.engine.export import programs
 
-    model, inputs = _network(options)
+    found = _network(options)
+    if found is None:
+        return 1
+    model, inputs = found
     checked = programs.write(out, model, inputs)
     facts = {"out": str(out), "size": checked.size, "largest_difference": checked.largest}
     _told(options, f"{out}, {size(checked.size)}; {checked.words}", **facts)
     return 0
 
 
-def _network(options: argparse.Namespace) -> tuple[Any, Any]:
-    """A network with its weights, and a batch for it."""
-    from mlptui.cli.checkpoints import say_code
+def _network(options: argparse.Namespace) -> tuple[Any, Any] | None:
+    """A network with its weights, and a batch for it; None where its code may not be run."""
+    from mlptui.cli.checkpoints import find, may_run
     from mlptui.cli.model import network
+    from mlptui.cli.params import called_like_a_file
     from mlptui.core.bench import Input, shape_typed
     from mlptui.core.errors import CheckpointError, UsageError
     from mlptui.engine import judge
@@ -136,26 +144,28 @@ def _network(options: argparse.Namespace) -> tuple[Any, Any]:
     shape = shape_typed(options.input) if options.input else ()
     if shape is None:
         raise UsageError(f"{options.input!r} is no shape; write 1,28,28")
-    if not files.is_there(places, options.source):
+    if not files.is_there(places, options.source) and not called_like_a_file(options.source):
         text, own = network(options.source)
         model = sources.opened(places, options.source, text, options.seed).now.model
         if not (shape or own):
             raise UsageError("say what goes in with --input, as --input 1,28,28")
         return model, inputs.batch(model, Input(shape=shape or own), 4, places).inputs
-    entry = collection.find(places, options.source)
+    entry = find(options.source, folders=True)
     with collection.offering(entry):
         if entry.checkpoint is None:
             raise CheckpointError(entry.problem)
-        say_code(entry)
+        if not may_run(entry, options.yes):
+            return None
         return judge.with_batch(places, entry.checkpoint, entry.run.source, shape)
 
 
 def _script(options: argparse.Namespace, out: Path) -> int:
+    from mlptui.cli.checkpoints import find
     from mlptui.engine.export import folder
     from mlptui.store import collection, paths
 
     places = paths.find()
-    entry = collection.find(places, options.source)
+    entry = find(options.source, folders=True)
     with collection.offering(entry):
         written = folder.write(places, entry, out)
     _told(

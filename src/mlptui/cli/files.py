@@ -9,7 +9,7 @@ examples:
   mlptui files list ~/downloads         every file of tensors in a folder
   mlptui files show model.pt            its structure as a tree; nothing in it is run, nothing is unpickled
   mlptui files show lightning.ckpt --json
-  mlptui files verify model.pt          every member against its checksum; exit code 1 where one is damaged
+  mlptui files verify model.pt          against the checksums in it, or a checkpoint's; exit code 1 where one differs
   mlptui params stats model.pt          its tensors with their statistics; also show, diff, ...
 
 read are .safetensors, .npy, .npz, and what torch.save wrote, whatever it is called. exit code 1: the file is refused, or
@@ -27,7 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     show = action("show", "what is in a file; exit code 1 where it wants to call something", _show)
     show.add_argument("file", type=Path)
     show.add_argument("--all", action="store_true", help=f"every place, not the first {SHOWN}")
-    action("verify", "compare files with the checksums in them", _verify).add_argument("file", type=Path, nargs="+")
+    action("verify", "compare files with the checksums in them, or with their checkpoint's manifest", _verify).add_argument(
+        "file", type=Path, nargs="+"
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -82,12 +84,13 @@ def _show(options: argparse.Namespace) -> int:
     from mlptui.core import text
     from mlptui.store import checkpoints
     from mlptui.store.formats import opening
-    from mlptui.store.formats.contents import name_of, summary
+    from mlptui.store.formats.contents import summary
 
     file = checkpoints.weights_in(options.file.expanduser())
     found = opening.read(file)
     places = list(found.walk())
     if options.json:
+        names = found.looked_at()
         output.as_json(
             {
                 **_facts(file, found),
@@ -99,7 +102,7 @@ def _show(options: argparse.Namespace) -> int:
                         "kind": node.kind,
                         "value": node.text,
                         **(
-                            {"name": name_of(path), "dtype": node.tensor.dtype, "shape": list(node.tensor.shape)}
+                            {"name": names.get(path, ""), "dtype": node.tensor.dtype, "shape": list(node.tensor.shape)}
                             if node.tensor
                             else {}
                         ),
@@ -130,16 +133,15 @@ def _show(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core import text
+    from mlptui.core.errors import MlptuiError
     from mlptui.store import checkpoints
-    from mlptui.store.formats import opening
-    from mlptui.store.formats.contents import FormatError
 
     damaged = False
     for given in options.file:
         file = checkpoints.weights_in(given.expanduser())
         try:
-            said, problem = opening.verify(file), ""
-        except FormatError as error:
+            said, problem = checkpoints.verify_file(file), ""
+        except MlptuiError as error:
             said, problem, damaged = "", str(error), True
             if len(options.file) == 1:
                 raise

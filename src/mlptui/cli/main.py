@@ -64,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if isinstance(error, RuntimeError) and "home directory" in str(error):  # of ~nobody
             return _complain(UsageError("there is no such home folder: ~ is followed by a user's name"), WRONG_USAGE)
+        if isinstance(error, OSError) and isinstance(error.filename, str):  # of a path that somebody named
+            from mlptui.store.atomic import reason
+
+            return _complain(UsageError(f"{error.filename}: {reason(error)}"), WRONG_USAGE)
         if not isinstance(error, MlptuiError):
             return _unforeseen(error)
         return _complain(error, WRONG_USAGE if isinstance(error, UsageError) else FAILED)

@@ -32,7 +32,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequen
         data("  ".join(cells).rstrip())
 
 
-def agreed(question: str, yes: bool) -> bool:
+def agreed(question: str, yes: bool, otherwise: str = "nothing was removed") -> bool:
     """Whether a person says yes, or said so before. Raises UsageError where nobody can be asked."""
     if yes:
         return True
@@ -41,5 +41,5 @@ def agreed(question: str, yes: bool) -> bool:
     print(f"{safe(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
         return True
-    narrate("nothing was removed")
+    narrate(otherwise)
     return False

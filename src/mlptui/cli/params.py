@@ -1,6 +1,8 @@
 """`mlptui params`"""
 
 import argparse
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +90,16 @@ def opened(where: str, seed: int) -> Any:
 
     places = paths.find()
     is_there = files.is_there(places, where)
-    if not is_there and (where.endswith(files.SUFFIX) or (where.startswith(("/", "./", "~")) and ":" not in where)):
+    if not is_there and called_like_a_file(where):
         raise UsageError(f"{where} is no checkpoint, and no file of tensors that is there")
     return sources.opened(places, where, "" if is_there else network(where, "network, run or file")[0], seed)
+
+
+def called_like_a_file(where: str) -> bool:
+    """Whether nobody can have meant a network by this."""
+    from mlptui.store.formats import opening
+
+    return where.lower().endswith(opening.SUFFIXES) or ("/" in where and not any(sign in where for sign in ":("))
 
 
 def done(workbench: Any, request: Any) -> Any:
@@ -345,13 +354,23 @@ def _finish(options: argparse.Namespace, workbench: Any, words: str, text: str =
     return 0
 
 
+def _least_alike(row: dict[str, Any]) -> float:
+    """Sorts what has no counterpart first, then what differs by nan, then by the largest difference."""
+    if row["differs"] in ("", "values"):
+        largest = float(row.get("largest", 0.0))
+        return -sys.float_info.max if math.isnan(largest) else -largest
+    return -math.inf
+
+
 def _diff(options: argparse.Namespace) -> int:
     from mlptui.cli import output
-    from mlptui.core.text import number
+    from mlptui.core.text import counted, number
     from mlptui.engine.parameters import tensors
     from mlptui.engine.parameters.files import difference
 
-    one, other = (tensors.tensors(opened(where, options.seed).now.model) for where in (options.source, options.other))
+    models = [opened(where, options.seed).now.model for where in (options.source, options.other)]
+    one, other = (tensors.tensors(model) for model in models)
+    left_out = sum(getattr(model, "left_out", 0) for model in models)
     rows: list[dict[str, Any]] = []
     for path in dict.fromkeys((*one, *other)):
         a, b = one.get(path), other.get(path)
@@ -364,7 +383,7 @@ def _diff(options: argparse.Namespace) -> int:
             rows.append({"path": path, "differs": ""})
         else:
             rows.append({"path": path, "differs": "values", **difference(a.tensor, b.tensor)._asdict()})
-    rows.sort(key=lambda row: -float(row.get("largest", 0.0)))
+    rows.sort(key=_least_alike)
     if options.json:
         for row in rows:
             output.as_json(row)
@@ -379,4 +398,6 @@ def _diff(options: argparse.Namespace) -> int:
             for r in rows
         ]
         output.table(header, lines, right=(2, 3, 4, 5))
-    return 0 if not any(row["differs"] for row in rows) else 1
+    if left_out:
+        output.narrate(f"{counted(left_out, 'tensor')} of types that are not shown, so not compared")
+    return 1 if left_out or any(row["differs"] for row in rows) else 0

@@ -281,12 +281,12 @@ def _prove(options: argparse.Namespace) -> int:
 
 def _remove(options: argparse.Namespace) -> int:
     from mlptui.cli import output
-    from mlptui.store import paths, rundir
+    from mlptui.store import paths, rundir, trash
 
     run = _find(options)
     if not output.agreed(f"remove {run.id} with its checkpoints for good?", options.yes):
         return 1
-    rundir.discard(rundir.remove(paths.find(), run))
+    trash.discard(rundir.remove(paths.find(), run))
     if options.json:
         output.as_json({"removed": run.id})
     else:

@@ -147,6 +147,11 @@ def duration(seconds: float | None) -> str:
     return f"{days} d {hours} h"
 
 
+def short_name(name: str, data: str, id: str) -> str:
+    """A run's name without what its data set's says already, and the random end of its id; the id where it has no name."""
+    return f"{name.removeprefix(f'{data}-')}-{id.rpartition('-')[2]}" if name else id
+
+
 def moment(seconds: float) -> str:
     """Seconds since the epoch as local date and time: `2026-12-01 04:15:31`; "" where they are none."""
     try:

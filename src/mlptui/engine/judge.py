@@ -10,7 +10,7 @@ from torch import nn
 from mlptui.core.architecture.parse import parse
 from mlptui.core.bench import Input, Judgement
 from mlptui.core.errors import CheckpointError, DataError, MlptuiError, UsageError
-from mlptui.core.recipe import Recipe, check
+from mlptui.core.recipe import MEAN_SQUARED, Recipe, check
 from mlptui.core.text import safe
 from mlptui.datasets import library
 from mlptui.datasets.dataset import Dataset, Facts, Split
@@ -21,14 +21,21 @@ from mlptui.engine.inspect import inputs
 from mlptui.engine.loop import evaluate
 from mlptui.engine.prepare import targets
 from mlptui.engine.seeding import seed_weights
+from mlptui.store import abouts
+from mlptui.store.abouts import Judged
 from mlptui.store.checkpoints import Checkpoint
 from mlptui.store.paths import Paths
 
 PARTS = ("test", "validation", "train")
 
 
-def recipe_of(checkpoint: Checkpoint) -> Recipe:
-    """Raises CheckpointError."""
+def recipe_of(checkpoint: Checkpoint, data: str = "") -> Recipe:
+    """How it was trained; where that is not said, as a run on `data` would be by default. Raises CheckpointError."""
+    if not checkpoint.manifest.get("recipe"):
+        if not data:
+            raise CheckpointError(f"{checkpoint.name} does not say what it was trained on; name a data set to judge it on")
+        text = str(checkpoint.manifest.get("architecture", ""))
+        return check({"architecture": text, "data": {"name": data, "validation": 0.0}})
     try:
         return check(dict(checkpoint.manifest["recipe"]))
     except (KeyError, TypeError, ValueError, MlptuiError) as error:
@@ -41,7 +48,7 @@ def network_of(checkpoint: Checkpoint, first: torch.Tensor, outputs: int, kept: 
     `first` is a batch, for which it must give `outputs` numbers a sample; `kept` is a folder with the run's copy of the
     person's own files. Raises CheckpointError, BuildError, ForeignError.
     """
-    seed_weights(recipe_of(checkpoint).seed)  # what no checkpoint has is drawn as the run drew it
+    seed_weights(_seed(checkpoint))  # what no checkpoint has is drawn as the run drew it
     model = build.build(parse(str(checkpoint.manifest.get("architecture", ""))), kept=kept)
     build.probe(model, first, outputs, f"{outputs} numbers a sample")
     _fill(model, checkpoint)
@@ -53,16 +60,19 @@ def judge(
 ) -> Judgement:
     """Loss and score over one part of a data set (empty: the run's own), with the run's own normalisation.
 
+    They are kept beside the checkpoint, too.
     Raises DataError where the set does not fit, and what reading and building raise.
     """
-    recipe = recipe_of(checkpoint)
+    recipe = recipe_of(checkpoint, data_name)
     name = data_name or recipe.data.name
     data = library.load(paths, name)
+    if data.facts.regression and not checkpoint.manifest.get("recipe"):
+        recipe = recipe.model_copy(update={"loss": MEAN_SQUARED})
     trained_on = str(checkpoint.manifest.get("data_sha256", ""))
     same = data.facts.sha256 == trained_on
     if not data_name and trained_on and not same:
         raise DataError(f"{name} is not the data that this run was trained on (its checksum differs); name the set to use it")
-    facts = _as_trained(data.facts, checkpoint)
+    facts = _as_trained(data.facts, checkpoint, recipe)
     chosen, rows = _part(data, part, recipe)
     wanted = targets(replace(data, facts=facts), chosen, recipe)[torch.from_numpy(rows)]
     samples = batches.Samples(chosen.inputs, wanted, rows)
@@ -79,6 +89,8 @@ def judge(
         loss, score = evaluate(model, made, goal, autocast)
     finally:
         matmul.use(matmul.DEFAULT)
+    if checkpoint.name.startswith("step-"):  # not a copy that lies elsewhere
+        abouts.keep_judgement(checkpoint.folder, Judged(part, name, loss, score, goal.score, len(rows)))
     return Judgement(data=name, part=part, samples=len(rows), loss=loss, score=score, score_name=goal.score, same_data=same)
 
 
@@ -97,7 +109,7 @@ def with_batch(
     if facts is None and not shape:
         raise UsageError("its data set is not here; say what goes in with --input, as --input 1,28,28")
     text = str(checkpoint.manifest.get("architecture", ""))
-    seed_weights(int(dict(checkpoint.manifest.get("recipe", {})).get("seed", 0)))
+    seed_weights(_seed(checkpoint))
     model = build.build(parse(text), kept=kept)
     wanted = Input(shape=shape, data=name if facts else "")
     first = inputs.batch(model, wanted, size, paths).inputs
@@ -110,6 +122,10 @@ def with_batch(
     return model, first
 
 
+def _seed(checkpoint: Checkpoint) -> int:
+    return int(dict(checkpoint.manifest.get("recipe") or {}).get("seed", 0))
+
+
 def _fill(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Raises CheckpointError."""
     try:
@@ -118,12 +134,11 @@ def _fill(model: nn.Module, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{checkpoint.name} does not fit its own network: {safe(error, 300)}") from None
 
 
-def _as_trained(facts: Facts, checkpoint: Checkpoint) -> Facts:
+def _as_trained(facts: Facts, checkpoint: Checkpoint, recipe: Recipe) -> Facts:
     """The set's facts with the moments that the network was trained with. Raises DataError where it cannot be."""
     was = checkpoint.manifest.get("normalisation", {})
-    recipe = checkpoint.manifest.get("recipe", {})
-    wanted = "a number to predict" if recipe.get("loss") == "mse" else "classes"
-    if facts.regression != (recipe.get("loss") == "mse"):
+    wanted = "a number to predict" if recipe.loss == MEAN_SQUARED else "classes"
+    if facts.regression != (recipe.loss == MEAN_SQUARED):
         raise DataError(f"this network was trained for {wanted}, and {facts.name} has none")
     mean, deviation = tuple(was.get("mean", facts.mean)), tuple(was.get("deviation", facts.deviation))
     if len(mean) != len(facts.mean):

@@ -8,7 +8,7 @@ from torch import nn
 from mlptui.core.bench import Save
 from mlptui.core.errors import CheckpointError
 from mlptui.engine import codec
-from mlptui.engine.parameters import tensors
+from mlptui.engine.parameters import files, tensors
 from mlptui.engine.parameters.files import TensorFile
 from mlptui.store import collection
 from mlptui.store.collection import Entry
@@ -16,8 +16,9 @@ from mlptui.store.paths import Paths
 from mlptui.version import __version__
 
 
-def save(paths: Paths, model: nn.Module, text: str, request: Save) -> Entry:
-    """Raises CheckpointError."""
+def save(paths: Paths, model: nn.Module, text: str, request: Save, origin: str = "") -> Entry:
+    """`origin` says what it came from. Raises CheckpointError, FormatError."""
+    files.check(model)
     lazy = next((path for path, named in tensors.tensors(model).items() if named.lazy), "")
     if lazy:
         raise CheckpointError(f"{lazy} has no size yet; give the network an input first (! in area 2)")
@@ -25,7 +26,7 @@ def save(paths: Paths, model: nn.Module, text: str, request: Save) -> Entry:
     facts = {
         "architecture": "" if isinstance(model, TensorFile) else text,
         "created": time.time(),
-        "why": "saved by hand",
+        "why": "saved by hand" + (f", from {origin}" if origin else ""),
         "metrics": {},
         "versions": {"mlptui": __version__},
     }

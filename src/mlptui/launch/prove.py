@@ -54,7 +54,7 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
             newest = checkpoints.newest(broken.checkpoints)
             if newest is not None and newest.name < name_of(steps):
                 break
-            rundir.discard(broken.folder)  # it was there before the kill came
+            atomic.remove_folder_quietly(broken.folder)  # it was there before the kill came
         else:
             raise RunError(f"training was too fast to be killed before step {steps:,}; ask for more with --steps")
         tell("resuming it")

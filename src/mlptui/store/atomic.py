@@ -133,12 +133,14 @@ def make_folder(path: Path) -> Path:
 
 def reason(error: OSError) -> str:
     """The system's reason in plain words."""
+    if error.errno == errno.ENOENT:
+        folder = os.path.dirname(os.fspath(error.filename)) if isinstance(error.filename, str | os.PathLike) else ""
+        return "its folder is not there" if folder and not os.path.isdir(folder) else "it is not there"
     words = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
         errno.EROFS: "the file system is read-only",
         errno.EACCES: "permission denied",
-        errno.ENOENT: "it is gone",
         errno.EIO: "the disk reported an input/output error",
         errno.ESTALE: "the network file system lost the file",
     }

@@ -7,18 +7,19 @@ import errno
 import hashlib
 import math
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mlptui.core import text
 from mlptui.core.errors import CheckpointError, StorageError
-from mlptui.store import atomic, blocks, sealed
-from mlptui.store.formats import safetensors
+from mlptui.store import abouts, atomic, blocks, sealed
+from mlptui.store.formats import opening, safetensors
 from mlptui.store.formats.contents import FormatError
 from mlptui.store.host import process_start
 
@@ -116,6 +117,8 @@ def commit(parent: Path, step: int, files: Mapping[str, bytes], facts: Mapping[s
             raise StorageError(f"needs {text.size(needed)}, {text.size(free)} free")
         for name, data in files.items():
             check_tensor_header(data, name)
+        if not (parent / name_of(step)).exists():
+            abouts.forget(parent / name_of(step))  # it was said of one that is gone
         atomic.commit_folder(parent, name_of(step), {**files, MANIFEST: content})
     except FileExistsError:
         raise StorageError(f"{name_of(step)} exists already") from None
@@ -151,12 +154,14 @@ def load(folder: Path) -> Checkpoint:
         files = manifest["files"]
         if not all(name.isprintable() and "/" not in name and not name.startswith(".") for name in files):
             raise CheckpointError(f"{folder.name} is damaged: a file name is not plain")
-        int(manifest["step"]), [int(entry["size"]) for entry in files.values()]
-        manifest.get("metrics", {}).get("valid_accuracy")
+        _check_types(manifest)
+        step = int(manifest["step"])
+        if folder.name.startswith("step-") and folder.name != name_of(step):
+            raise CheckpointError(f"{folder.name} is damaged: it has the content of step {step:,}")
     except OSError as error:
         _raise_if_passing(error, folder.name)
         raise CheckpointError(f"{folder.name} is damaged: {MANIFEST}: {atomic.reason(error)}") from None
-    except NewerError:
+    except (NewerError, CheckpointError):
         raise
     except StorageError as error:
         raise CheckpointError(f"{folder.name} is damaged: {error}") from None
@@ -165,9 +170,54 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(folder, manifest)
 
 
+def _check_types(manifest: dict[str, Any]) -> None:
+    """Raises TypeError for what readers would stumble over; nan and infinities are strings in a manifest."""
+    for name, kinds in (("created", int | float), ("epoch", int), ("metrics", dict), ("architecture", str), ("run", str)):
+        if not isinstance(manifest.get(name), kinds | None):
+            raise TypeError(name)
+    for entry in manifest["files"].values():
+        if type(entry["size"]) is not int or not isinstance(entry["sha256"], str):
+            raise TypeError("files")
+
+
 def weights_in(path: Path) -> Path:
-    """The file of weights where `path` is a checkpoint's folder, else `path` itself. Raises OSError."""
-    return path / MODEL if (path / MANIFEST).is_file() else path
+    """The file of weights where `path` is a checkpoint's folder, else `path` itself."""
+    try:
+        return path / MODEL if (path / MANIFEST).is_file() else path
+    except OSError:
+        return path
+
+
+def of_file(path: Path) -> Checkpoint | None:
+    """The checkpoint whose folder a file lies in, where its manifest names the file.
+
+    Raises CheckpointError, StorageError where that folder is called like a checkpoint and its manifest is damaged.
+    """
+    try:
+        if not (path.parent / MANIFEST).is_file():
+            return None
+    except OSError:
+        return None
+    folder = path.absolute().parent
+    try:
+        found = load(folder)
+    except (CheckpointError, StorageError):
+        if re.search(r"step-[0-9]{10}$", folder.name):
+            raise
+        return None  # another program's manifest
+    return found if path.name in found.manifest["files"] else None
+
+
+def verify_file(path: Path) -> str:
+    """Compare a file with what its checkpoint's manifest says of it, else with the checksums in it; the result in words.
+
+    Raises CheckpointError, StorageError, FormatError where it is damaged or cannot be read.
+    """
+    owner = of_file(path)
+    if owner is None:
+        return opening.verify(path)
+    owner.read(path.name)
+    return "every byte is as it was written: its SHA-256 is that of the manifest beside it"
 
 
 def listed(parent: Path) -> tuple[list[Checkpoint], list[str]]:
@@ -191,52 +241,6 @@ def folders(parent: Path) -> list[Path]:
         )
     except OSError:
         return []
-
-
-@dataclass(frozen=True)
-class About:
-    """What a person says of a checkpoint, and the runs that went on from it."""
-
-    pinned: bool = False
-    note: str = ""
-    children: tuple[str, ...] = ()
-
-
-def about_file(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.about")
-
-
-def about(folder: Path) -> About:
-    """What cannot be read is taken for a pin, so that nothing is lost by it."""
-    try:
-        return read_about(folder)
-    except (OSError, StorageError):
-        return About(pinned=True)
-
-
-def read_about(folder: Path) -> About:
-    """Raises OSError, StorageError where it is damaged."""
-    try:
-        found = sealed.read_document(atomic.read_regular(about_file(folder), MANIFEST_LIMIT), "about")
-        children = found.get("children", [])
-        named = tuple(map(str, children)) if isinstance(children, list) else ()
-        return About(found.get("pinned") is True, str(found.get("note", "")), named)
-    except FileNotFoundError:
-        return About()
-
-
-def keep_about(folder: Path, said: About) -> None:
-    """Raises OSError."""
-    if said == About():
-        atomic.unlink_quietly(about_file(folder))
-    else:
-        atomic.replace(about_file(folder), sealed.document(asdict(said)))
-
-
-def children(folder: Path) -> list[str]:
-    """The runs that went on from this checkpoint and are still there."""
-    runs = folder.parent.parent.parent
-    return [run for run in about(folder).children if "/" not in run and (runs / run).is_dir()]
 
 
 def newest(parent: Path) -> Path | None:
@@ -284,17 +288,25 @@ def prune(parent: Path, keep: int) -> list[str]:
     for checkpoint in checkpoints:
         if checkpoint.name in staying:
             continue
-        said = about(checkpoint.folder)
         away = parent / f".del-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            os.rename(checkpoint.folder, away)
-        except OSError:
+            with abouts.locked(parent):  # a person may have pinned it since
+                if holds(checkpoint.folder):
+                    continue
+                abouts.move(checkpoint.folder, away)
+        except (OSError, StorageError):
             continue
         atomic.remove_folder_quietly(away)
-        if said != About():
-            atomic.unlink_quietly(about_file(checkpoint.folder))
+        atomic.unlink_quietly(abouts.file_of(away))
         gone.append(checkpoint.name)
     return gone
+
+
+def holds(folder: Path) -> str:
+    """Why retention leaves a checkpoint whatever its numbers are; "" where nothing speaks for it."""
+    if abouts.known(folder).pinned:
+        return "pinned"
+    return "a run went on from it" if abouts.children(folder) else ""
 
 
 def kept(checkpoints: list[Checkpoint], keep: int) -> dict[str, str]:
@@ -311,11 +323,8 @@ def kept(checkpoints: list[Checkpoint], keep: int) -> dict[str, str]:
     for checkpoint in islice(whole, WHOLE_KEPT):
         staying.setdefault(checkpoint.name, "whole and finite")
     for checkpoint in checkpoints:
-        said = about(checkpoint.folder)
-        if said.pinned:
-            staying[checkpoint.name] = "pinned"
-        elif said.children and children(checkpoint.folder):
-            staying.setdefault(checkpoint.name, "a run went on from it")
+        if why := holds(checkpoint.folder):
+            staying[checkpoint.name] = why
     return staying
 
 
@@ -331,13 +340,16 @@ def _is_whole(checkpoint: Checkpoint) -> bool:
 def set_aside(parent: Path, name: str) -> None:
     """Rename a damaged checkpoint so that it is kept but never chosen again."""
     try:
-        os.rename(parent / name, parent / f"damaged-{name}-{int(time.time())}-{secrets.token_hex(2)}")
+        abouts.move(parent / name, parent / f"damaged-{name}-{int(time.time())}-{secrets.token_hex(2)}")
     except OSError:
         pass
 
 
-def sweep(parent: Path) -> None:
-    """Remove temporary and half-removed folders of processes that are gone. Only the holder of the run's lock may call it."""
+def sweep(parent: Path, older_than: float = 0.0) -> None:
+    """Remove temporary and half-removed folders of processes that are gone, and what is said of such ones.
+
+    Where no lock keeps others from writing there, only what is `older_than` so many seconds: on another host they may live.
+    """
     try:
         entries = list(os.scandir(parent))
     except OSError:
@@ -345,8 +357,19 @@ def sweep(parent: Path) -> None:
     for entry in entries:
         kind, _, rest = entry.name.partition("-")
         pid = rest.partition("-")[0]
-        if kind in (".tmp", ".del") and pid.isdecimal() and (int(pid) == os.getpid() or process_start(int(pid)) is None):
+        if kind not in (".tmp", ".del") or not pid.isdecimal():
+            continue
+        if int(pid) != os.getpid() and process_start(int(pid)) is not None:
+            continue
+        try:
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime < older_than:
+                continue
+        except OSError:
+            continue
+        if entry.is_dir(follow_symlinks=False):
             atomic.remove_folder_quietly(Path(entry.path))
+        else:
+            atomic.unlink_quietly(Path(entry.path))
 
 
 def check_tensor_header(data: bytes, name: str) -> dict[str, Any]:

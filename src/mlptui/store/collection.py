@@ -2,29 +2,29 @@
 
 What a person saves lies as a run's checkpoints do, in `saved/NAME/checkpoints`; its step counts how often that name was saved.
 
-What a person says of a checkpoint lies beside its folder, in `step-0000000010.about`: the folder itself never changes after it
-was committed. Pinned ones are not removed by a run's own retention.
+What is said of one stands in abouts.py. Pinned ones are not removed by a run's own retention.
 """
 
-import fcntl
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.core.text import safe
-from mlptui.store import atomic, checkpoints, lock, rundir
-from mlptui.store.checkpoints import About, Checkpoint
+from mlptui.store import abouts, atomic, checkpoints, lock, rundir, trash
+from mlptui.store.abouts import About
+from mlptui.store.checkpoints import Checkpoint
 from mlptui.store.formats import opening
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
 MAX_NOTE = 2000
+LEFT_BEHIND = 3600.0  # seconds after which what a save by hand left behind is taken for that of a dead process
 MAX_NAME = 64
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -66,7 +66,7 @@ def of_run(run: Run) -> list[Entry]:
             found.append((folder, None, str(error)))
     best = checkpoints.best([checkpoint for _, checkpoint, _ in found if checkpoint])
     return [
-        Entry(run, folder, checkpoint, checkpoints.about(folder), checkpoint is not None and checkpoint is best, problem)
+        Entry(run, folder, checkpoint, abouts.known(folder), checkpoint is not None and checkpoint is best, problem)
         for folder, checkpoint, problem in reversed(found)
     ]
 
@@ -102,34 +102,43 @@ def owner(paths: Paths, name: str) -> Run:
 
 def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str, Any], note: str = "") -> Entry:
     """Keep files as the next checkpoint by a name, whole or not at all. Raises CheckpointError."""
-    called = checked_name(name)
+    called, said = checked_name(name), checked_note(note)
     if any(run.id == called for run in rundir.all_runs(paths)):
         raise CheckpointError(f"a run is called {called}; choose another name")
     run = Run(paths.saved / called)
     with _told(f"{called} is not saved"):
         atomic.make_folder(run.checkpoints)
+        checkpoints.sweep(run.checkpoints, older_than=LEFT_BEHIND)
         made = checkpoints.commit(run.checkpoints, _next(paths, run), files, {"run": called, **facts})
     entry = Entry(run, made.folder, made, About())
-    if note.strip():
-        tell(entry, note=note)
-    return replace(entry, about=checkpoints.about(made.folder))
+    if said:
+        try:
+            tell(entry, note=said)
+        except CheckpointError as error:
+            raise CheckpointError(f"saved as {entry.id}, without its note: {error}") from None
+    return replace(entry, about=abouts.known(made.folder))
 
 
-def spare(run: Run, keep: int) -> list[Entry]:
-    """Whole checkpoints that a run's retention would remove."""
+def retention(run: Run, keep: int) -> list[tuple[Entry, str]]:
+    """A run's checkpoints, newest first, each with the reason why its retention leaves it, or "" where that removes it."""
     entries = [entry for entry in of_run(run) if entry.checkpoint]
     staying = checkpoints.kept([entry.checkpoint for entry in reversed(entries) if entry.checkpoint], keep)
-    return [entry for entry in entries if entry.folder.name not in staying]
+    return [(entry, staying.get(entry.folder.name, "")) for entry in entries]
 
 
 def _next(paths: Paths, run: Run) -> int:
     """A number that is free: no checkpoint has it, none in the trash, and nothing is said of one."""
-    names = [entry.name.removesuffix(".about") for entry in os.scandir(run.checkpoints)]
-    if paths.trash.is_dir():
-        begins = f"{run.id}@"
-        names += [e.name[len(begins) :].rpartition("~")[0] for e in os.scandir(paths.trash) if e.name.startswith(begins)]
+    names = [entry.name.removesuffix(".about") for entry in os.scandir(run.checkpoints)] + trash.steps_of(paths, run.id)
     numbers = [name.removeprefix("step-") for name in names if name.startswith("step-")]
     return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def checked_note(note: str) -> str:
+    """The note as it is kept. Raises CheckpointError."""
+    said = note.strip()
+    if len(said) > MAX_NOTE:
+        raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
+    return said
 
 
 def checked_name(name: str) -> str:
@@ -141,21 +150,25 @@ def checked_name(name: str) -> str:
         )
     if ".." in called or called.lower().endswith(opening.SUFFIXES):
         raise CheckpointError(f"{called!r} looks like a file, or like a comparison of two; choose another name")
-    if called in ("last", "best"):
-        raise CheckpointError(f"{called!r} means another thing wherever a checkpoint is named; choose another name")
+    if called in ("last", "best") or called in ZOO:
+        raise CheckpointError(f"{called!r} means another thing wherever a checkpoint or network is named; choose another name")
     return called
 
 
-def rename(paths: Paths, run: Run, name: str) -> Run:
-    """Another name for what was saved by hand; a run keeps its id. Raises CheckpointError."""
+def rename(paths: Paths, run: Run, name: str) -> tuple[Run, dict[Path, Path]]:
+    """Another name for what was saved by hand; a run keeps its id.
+
+    Its removed checkpoints go along, so that they can be brought back: where each was in the trash, and where it is.
+    Raises CheckpointError.
+    """
     called = checked_name(name)
     with _told(f"{run.id} cannot be renamed"):
         if not is_saved(run):
-            raise CheckpointError(f"{run.id} is a run, which keeps its id; e writes a note on a checkpoint")
+            raise CheckpointError(f"{run.id} is a run, which keeps its id; say something of a checkpoint by a note")
         if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
             raise CheckpointError(f"{called} is there already")
         atomic.move(run.folder, paths.saved / called)
-    return Run(paths.saved / called)
+    return Run(paths.saved / called), trash.renamed(paths, run.id, called)
 
 
 def find(paths: Paths, wanted: str) -> Entry:
@@ -182,6 +195,16 @@ def find(paths: Paths, wanted: str) -> Entry:
     return found[0]
 
 
+def at(folder: Path) -> Entry:
+    """The checkpoint in this folder, wherever it lies; its run is that above it."""
+    folder = folder.absolute()
+    run = Run(folder.parent.parent)
+    try:
+        return Entry(run, folder, checkpoints.load(folder), abouts.known(folder))
+    except (CheckpointError, StorageError) as error:
+        return Entry(run, folder, None, abouts.known(folder), problem=str(error))
+
+
 def exact(paths: Paths, wanted: str) -> Entry:
     """The checkpoint with just this id. Raises CheckpointError where it is gone, or called otherwise now."""
     name, _, step = wanted.partition("/")
@@ -196,31 +219,37 @@ def _exact_owner(paths: Paths, name: str) -> Run | None:
     return next((Run(parent / name) for parent in (paths.saved, paths.runs) if name and (parent / name).is_dir()), None)
 
 
+def trained(manifest: Mapping[str, Any]) -> str:
+    """How a checkpoint's network was trained, in a line; "" where its manifest does not say that."""
+    recipe = manifest.get("recipe")
+    if not isinstance(recipe, dict):
+        return ""
+    data, optimizer = (found if isinstance(found := recipe.get(n), dict) else {} for n in ("data", "optimizer"))
+    parts = [
+        str(data.get("name", "")),
+        f"{optimizer.get('name', '')} lr {optimizer['lr']:g}" if isinstance(optimizer.get("lr"), int | float) else "",
+        *(f"{word} {recipe[name]}" for word, name in (("batch", "batch_size"), ("seed", "seed")) if name in recipe),
+        f"goes on from {recipe['parent']}" if recipe.get("parent") else "",
+    ]
+    return safe(" · ".join(filter(None, parts)), 300)
+
+
 def tell(entry: Entry, *, pinned: bool | None = None, note: str | None = None) -> About:
     """Pin or unpin a checkpoint, or say something of it; gives what is known now. Raises CheckpointError."""
-    if note is not None and len(note.strip()) > MAX_NOTE:
-        raise CheckpointError(f"a note has at most {MAX_NOTE:,} characters")
+    said = None if note is None else checked_note(note)
 
     def change(before: About) -> About:
-        said = before.note if note is None else note.strip()
-        return replace(before, pinned=before.pinned if pinned is None else pinned, note=said)
+        return replace(before, pinned=before.pinned if pinned is None else pinned, note=before.note if said is None else said)
 
     return _say(entry, change)
 
 
 def _say(entry: Entry, change: Callable[[About], About]) -> About:
-    """Change what is said of a checkpoint; two that do so at once wait for one another. Raises CheckpointError."""
+    """Change what is said of a checkpoint. Raises CheckpointError."""
     with _told(f"{entry.id} cannot be written to"):
         if not entry.folder.is_dir():
             raise CheckpointError(f"{entry.id} is gone")
-        lock_file = os.open(entry.folder.parent / ".about-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX)
-            now = change(checkpoints.read_about(entry.folder))
-            checkpoints.keep_about(entry.folder, now)
-            return now
-        finally:
-            os.close(lock_file)
+        return abouts.change(entry.folder, change)
 
 
 def went_on(entry: Entry, run: Run) -> None:
@@ -254,9 +283,17 @@ def verify(entry: Entry) -> str:
 
 
 def newest_good(entries: list[Entry], than: Entry) -> Entry | None:
-    """The newest whole checkpoint of the same run beside this one."""
+    """The newest whole checkpoint of the same run beside this one, of those that can be read now."""
     others = (entry for entry in entries if entry.run == than.run and entry.folder != than.folder)
-    return next((entry for entry in others if not verify(entry)), None)
+    return next((entry for entry in others if not why_not(entry)), None)
+
+
+def why_not(entry: Entry) -> str:
+    """Why a checkpoint is not known to be whole: what is damaged, or why it cannot be read now; "" where it is whole."""
+    try:
+        return verify(entry)
+    except StorageError as error:
+        return str(error)
 
 
 @contextmanager
@@ -265,7 +302,7 @@ def offering(entry: Entry) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        good = newest_good(of_run(entry.run), entry) if verify(entry) else None
+        good = newest_good(of_run(entry.run), entry) if why_not(entry) else None
         if good is None:
             raise
         raise CheckpointError(f"{error}; the newest whole one is {good.id}") from None
@@ -283,39 +320,27 @@ def remove(paths: Paths, entry: Entry) -> Path:
         live = False
     if holding is None or holding or live:
         raise CheckpointError(f"{entry.run.id} is being trained, or may be; stop it before its checkpoints are removed")
-    with _told(f"cannot remove {entry.id}"):
-        if checkpoints.about(entry.folder).pinned:
+    with _told(f"cannot remove {entry.id}"), abouts.locked(entry.folder.parent):
+        if abouts.known(entry.folder).pinned:
             raise CheckpointError(f"{entry.id} is pinned; unpin it first")
-        if child := next(iter(checkpoints.children(entry.folder)), ""):
+        if child := next(iter(abouts.children(entry.folder)), ""):
             raise CheckpointError(f"{safe(child, 100)} went on from {entry.id}; remove that run first")
-        atomic.make_folder(paths.trash)
-        place = paths.trash / f"{entry.run.id}@{entry.folder.name}~{secrets.token_hex(3)}"
-        atomic.move(entry.folder, place)
+        place = trash.place(paths, f"{entry.run.id}@{entry.folder.name}")
+        abouts.move(entry.folder, place)
         return place
 
 
 def restore(paths: Paths, place: Path) -> str:
-    """Undo `remove`; gives the checkpoint's id. Raises RunError, CheckpointError."""
-    run_id, _, name = place.name.rpartition("~")[0].partition("@")
+    """Undo `remove`; gives the checkpoint's id. Raises CheckpointError."""
+    run_id, _, name = trash.name_of(place).partition("@")
     with _told(f"cannot bring back {run_id}/{name}"):
         run = _exact_owner(paths, run_id)
         if run is None:
             raise CheckpointError(f"{run_id} is gone, or has another name now; the checkpoint lies in {place}")
-        folder = run.checkpoints / name
-        if folder.exists():
+        if (run.checkpoints / name).exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
-        atomic.move(place, folder)
+        abouts.move(place, run.checkpoints / name)
     return f"{run_id}/{name}"
-
-
-def discard(paths: Paths, place: Path) -> None:
-    """Delete for good what `remove` moved away, and what was said of it."""
-    run_id, _, name = place.name.rpartition("~")[0].partition("@")
-    atomic.remove_folder_quietly(place)
-    for parent in (paths.runs, paths.saved):
-        folder = Run(parent / run_id).checkpoints / name
-        if not folder.exists():
-            atomic.unlink_quietly(checkpoints.about_file(folder))
 
 
 def copy_out(entry: Entry, parent: Path) -> Path:

@@ -53,38 +53,37 @@ def as_json(run: Run) -> bytes:
 
 
 def as_tensorboard(run: Run, folder: Path) -> int:
-    """Scalars by step and by epoch into an event file in `folder`; gives how many. Raises RunError, StorageError."""
+    """Scalars by step and by epoch into the run's event file in `folder`; gives how many. Raises RunError, StorageError."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
     except ImportError as error:
         raise RunError(f"{error.name} is missing; install it with: pip install 'mlptui[tensorboard]'") from None
+    rows = read_rows(run.steps_file)
+    began = rows[0].wall if rows else 0.0
+    stream, count = io.BytesIO(), 0
+    records = RecordWriter(stream)
+    records.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())
+
+    def scalar(name: str, value: float | None, step: int, wall: float) -> None:
+        nonlocal count
+        if value is not None:
+            summary = Summary(value=[Summary.Value(tag=name, simple_value=float(value))])
+            records.write(Event(wall_time=wall, step=step, summary=summary).SerializeToString())
+            count += 1
+
+    for row in rows:
+        for name, value in (("loss/train", row.loss), ("accuracy/train", row.accuracy), ("lr", row.lr)):
+            scalar(name, value, row.step, row.wall)
+        if row.gradient_norm == row.gradient_norm:
+            scalar("gradient_norm", row.gradient_norm, row.step, row.wall)
+    for epoch in epochs(run):
+        for name, tag in (("valid_loss", "loss/valid"), ("valid_accuracy", "accuracy/valid"), ("train_loss", "loss/epoch")):
+            scalar(tag, epoch[name], epoch["step"], epoch["wall"])
     try:
         atomic.make_folder(folder)
-        writer = EventFileWriter(str(folder))
-        count = 0
-
-        def scalar(name: str, value: float | None, step: int, wall: float) -> None:
-            nonlocal count
-            if value is not None:
-                summary = Summary(value=[Summary.Value(tag=name, simple_value=float(value))])
-                writer.add_event(Event(wall_time=wall, step=step, summary=summary))
-                count += 1
-
-        for row in read_rows(run.steps_file):
-            for name, value in (("loss/train", row.loss), ("accuracy/train", row.accuracy), ("lr", row.lr)):
-                scalar(name, value, row.step, row.wall)
-            if row.gradient_norm == row.gradient_norm:
-                scalar("gradient_norm", row.gradient_norm, row.step, row.wall)
-        for epoch in epochs(run):
-            for name, tag in (
-                ("valid_loss", "loss/valid"),
-                ("valid_accuracy", "accuracy/valid"),
-                ("train_loss", "loss/epoch"),
-            ):
-                scalar(tag, epoch[name], epoch["step"], epoch["wall"])
-        writer.close()
-        return count
+        atomic.replace(folder / f"events.out.tfevents.{int(began):010}.{run.id}", stream.getvalue())
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {atomic.reason(error)}") from None
+    return count

@@ -10,8 +10,8 @@ from pathlib import Path
 from mlptui.core.errors import RunError, StorageError
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status, Verdict
-from mlptui.core.text import safe, slug
-from mlptui.store import atomic, host, liveness, lock, recipes
+from mlptui.core.text import safe, short_name, slug
+from mlptui.store import atomic, host, liveness, lock, recipes, trash
 from mlptui.store import state as states
 from mlptui.store.paths import Paths
 from mlptui.store.state import State
@@ -72,6 +72,15 @@ class Run:
     def state(self) -> State:
         """Raises StorageError."""
         return states.read(self.state_file)
+
+    @property
+    def short(self) -> str:
+        """What it is called in a list or a sentence."""
+        try:
+            state = self.state()
+        except StorageError:  # what was saved by hand has none
+            return self.id
+        return short_name(state.name, state.data, self.id)
 
     def recipe(self) -> Recipe:
         """Raises RecipeError or UsageError."""
@@ -209,8 +218,7 @@ def remove(paths: Paths, run: Run) -> Path:
     if verdict.status is Status.UNKNOWN:
         raise RunError(f"{run.id} may still be being trained: {verdict.reason}")
     try:
-        atomic.make_folder(paths.trash)
-        place = paths.trash / f"{run.id}~{secrets.token_hex(3)}"
+        place = trash.place(paths, run.id)
         atomic.move(run.folder, place)
         return place
     except OSError as error:
@@ -219,7 +227,7 @@ def remove(paths: Paths, run: Run) -> Path:
 
 def restore(paths: Paths, place: Path) -> Run:
     """Undo `remove`. Raises RunError."""
-    run = Run(paths.runs / place.name.rpartition("~")[0])
+    run = Run(paths.runs / trash.name_of(place))
     try:
         if run.folder.exists():
             raise RunError(f"{run.id} exists again; it was not replaced")
@@ -227,21 +235,6 @@ def restore(paths: Paths, place: Path) -> Run:
     except OSError as error:
         raise RunError(f"cannot bring back {run.id}: {atomic.reason(error)}") from None
     return run
-
-
-def discard(place: Path) -> None:
-    """Delete for good what `remove` moved away."""
-    atomic.remove_folder_quietly(place)
-
-
-def empty_trash(paths: Paths, older_than: float = 86_400.0) -> None:
-    """Delete for good what viewers that were killed left in the trash; only what lies there for `older_than` seconds."""
-    try:
-        entries = [e for e in os.scandir(paths.trash) if time.time() - e.stat(follow_symlinks=False).st_ctime > older_than]
-    except OSError:
-        return
-    for entry in entries:
-        atomic.remove_folder_quietly(Path(entry.path))
 
 
 def storage_warning(paths: Paths) -> str:

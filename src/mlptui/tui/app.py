@@ -23,7 +23,7 @@ from mlptui.devices import cpu, gpu
 from mlptui.devices.choice import environment
 from mlptui.launch import begin, process, prove, trainer
 from mlptui.launch.bench import folder_of
-from mlptui.store import atomic, choices, collection, rundir
+from mlptui.store import atomic, choices, collection, trash
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -205,7 +205,7 @@ class MlptuiApp(KeysInOrder):
 
     def _tidy(self) -> None:
         """What viewers and proofs that were killed left."""
-        rundir.empty_trash(self.paths)
+        trash.empty(self.paths)
         prove.sweep(self.paths)
 
     def _refresh_bars(self) -> None:
@@ -518,10 +518,8 @@ class MlptuiApp(KeysInOrder):
 
     def on_unmount(self) -> None:
         self.workbench.stop()
-        for place in self.desk.removed:
-            rundir.discard(place)
-        for place in self.desk.removed_checkpoints:
-            collection.discard(self.paths, place)
+        for place in (*self.desk.removed, *self.desk.removed_checkpoints):
+            trash.discard(place)
 
 
 def _be_nice() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mlptui.core.errors import StorageError
+from mlptui.core.text import loss, score
 from mlptui.store import collection
+from mlptui.store.abouts import Judged
 from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -63,14 +65,14 @@ def rows_of(run: Run) -> list[CheckpointRow]:
     """The checkpoints of one run as the list shows them."""
     try:
         state = run.state()
-        name, score = state.name.removeprefix(f"{state.data}-"), state.score
+        judged_by = state.score
     except StorageError:  # what was saved by hand has none
-        name, score = "", "accuracy"
-    short = f"{name}-{run.id.rpartition('-')[2]}" if name else run.id  # as in the list of runs
-    return [_row(entry, short, score) for entry in collection.of_run(run)]
+        judged_by = "accuracy"
+    short = run.short
+    return [_row(entry, short, judged_by) for entry in collection.of_run(run)]
 
 
-def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
+def _row(entry: Entry, run: str, judged_by: str) -> CheckpointRow:
     known = entry.checkpoint
     manifest: dict[str, Any] = dict(known.manifest) if known else {}
     written = {name: (file.get("size"), file.get("sha256")) for name, file in manifest.get("files", {}).items()}
@@ -82,7 +84,7 @@ def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
         epoch=epoch if isinstance(epoch, int) else None,
         valid=known.valid_accuracy if known else None,
         loss=known.valid_loss if known else None,
-        score=score,
+        score=judged_by,
         size=entry.size,
         created=float(created) if isinstance(created, int | float) else 0.0,
         best=entry.best,
@@ -92,10 +94,17 @@ def _row(entry: Entry, run: str, score: str) -> CheckpointRow:
         why=str(manifest.get("why", "")),
         architecture=str(manifest.get("architecture", "")),
         data=_data_of(manifest),
+        judged=tuple(map(_judged, entry.about.judged)),
+        trained=collection.trained(manifest),
         files=tuple((name, int(size or 0), str(sha)) for name, (size, sha) in written.items()),
         folder=str(entry.folder),
         saved=collection.is_saved(entry.run),
     )
+
+
+def _judged(found: Judged) -> str:
+    """`test of mnist: loss 0.5294, accuracy 80.6 %`."""
+    return f"{found.part} of {found.data}: loss {loss(found.loss)}, {found.score_name} {score(found.score, found.score_name)}"
 
 
 def _data_of(manifest: dict[str, Any]) -> str:

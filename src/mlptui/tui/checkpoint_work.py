@@ -85,7 +85,7 @@ class CheckpointWork:
 
     def evaluate(self, asked: EvaluateAsked) -> None:
         """Ask on which data, then judge."""
-        own = [Choice(part, told, part) for part, told in PARTS.items()]
+        own = [Choice(part, told, part) for part, told in PARTS.items()] if asked.data else []
         sets = self._app.form.data_sets
         its = sets.get(asked.data)
         fit = [
@@ -94,7 +94,6 @@ class CheckpointWork:
             if name != asked.data and (its is None or (one.shape, one.classes) == (its.shape, its.classes))
         ]
         others = [Choice(f"test of {name}", "another data set", f"test of {name}") for name in fit]
-        names = {choice.value for choice in (*own, *others)}
 
         def chosen(value: str | None) -> None:
             if not value:
@@ -108,7 +107,9 @@ class CheckpointWork:
             )
 
         def check(typed: str) -> str:
-            return "" if typed in names else "choose one of these"
+            part, _, data = typed.partition(" of ")
+            known = part in PARTS and (data in sets or (not data and asked.data))
+            return "" if known else "one of these, or test, validation or train, as: test of fashion-mnist"
 
         title = f"judge {asked.what} on"
         self._app.push_screen(
@@ -122,9 +123,9 @@ class CheckpointWork:
             if isinstance(answer, Judgement):
                 of = "" if answer.same_data else f" of {answer.data}"
                 reached = f"{answer.score_name} {score(answer.score, answer.score_name)}"
-                said = f"{answer.part}{of}: loss {loss(answer.loss)}, {reached}"
-                self._app.desk.judged.setdefault(asked.source, {})[f"{answer.part}{of}"] = said
-                self._tell(f"{asked.what} on {counted(answer.samples, 'sample')} of {said}")
+                samples = counted(answer.samples, "sample")
+                self._tell(f"{asked.what} on {samples} of {answer.part}{of}: loss {loss(answer.loss)}, {reached}")
+                asked.then()
             elif isinstance(answer, Refused):
                 if answer.cancelled:
                     self._tell("cancelled")

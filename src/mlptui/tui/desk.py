@@ -30,7 +30,6 @@ class Desk:
     load: str = ""
     removed: list[Path] = field(default_factory=list)
     removed_checkpoints: list[Path] = field(default_factory=list)
-    judged: dict[str, dict[str, str]] = field(default_factory=dict)  # by a checkpoint's folder and what it was judged on
     keymap: dict[str, str] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
 
@@ -72,8 +71,11 @@ def while_running(widget: Any, act: Callable[[], Any]) -> Callable[[], None]:
     return tick
 
 
-def work(widget: Any, act: Callable[[], Any], then: Callable[[Any], object]) -> None:
-    """Do something on the disk in the thread of commands, then `then` with its result; what goes wrong is said."""
+def work(widget: Any, act: Callable[[], Any], then: Callable[[Any], object]) -> bool:
+    """Do something on the disk in the thread of commands, then `then` with its result; what goes wrong is said.
+
+    False where the work before is not done yet, which is said, too.
+    """
 
     def done(result: Any, error: Exception | None) -> None:
         if error:
@@ -81,5 +83,7 @@ def work(widget: Any, act: Callable[[], Any], then: Callable[[Any], object]) -> 
         else:
             then(result)
 
-    if not host(widget).background["commands"].submit(act, done):
+    began: bool = host(widget).background["commands"].submit(act, done)
+    if not began:
         widget.post_message(Noticed("the work before is not done yet", bad=True))
+    return began

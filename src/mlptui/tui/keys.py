@@ -269,7 +269,14 @@ FILES = [
     Key(
         "files.sort", "S", "sort", "Sort", "by run, step, epoch, validation, loss, size or age; the same again turns it round"
     ),
-    Key("files.clear", "escape", "clear", "Clear", "stop verifying, then clear filter and order", shown="esc"),
+    Key(
+        "files.clear",
+        "escape",
+        "clear",
+        "Clear",
+        "stop verifying, then clear filter, mark and order, one after the other",
+        shown="esc",
+    ),
     *MOVES,
 ]
 CONTENTS = [

@@ -61,13 +61,17 @@ class LoadAsked(Message):
 
 @dataclass
 class EvaluateAsked(Message):
-    """A person wants a checkpoint's network judged; `data` is what it was trained on, `refused` as for `LoadAsked`."""
+    """A person wants a checkpoint's network judged; `data` is what it was trained on, `refused` as for `LoadAsked`.
+
+    `then` is called when it was.
+    """
 
     source: str
     architecture: str
     what: str
     data: str
     refused: Callable[[str], None]
+    then: Callable[[], None]
 
 
 @dataclass

@@ -80,6 +80,8 @@ class ParametersState:
         if self.sort in filters.FIELDS:
             numbers = self.known(row)
             found = filters.FIELDS[self.sort](row, numbers) if numbers else None
+            if self.sort == LARGEST and found is not None and math.isnan(found):
+                found = math.inf  # numbers that became nan are the largest difference of all
             missing = found is None or math.isnan(found)
             return (missing != self.descending, 0.0 if found is None or missing else found)
         if self.sort == "shape":

@@ -1,8 +1,9 @@
 """Reading checkpoints byte by byte beside the event loop; where one is damaged the newest whole one is offered."""
 
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from textual.app import App
@@ -43,14 +44,15 @@ class Verifier:
 
     def __init__(self, rows: List) -> None:
         self._list = rows
-        self._known: dict[tuple[str, float], str] = {}  # by id and when it was made
+        self._known: dict[tuple[str, float], tuple[str, float]] = {}  # what was found and when, by id and when it was made
         self._queue: deque[CheckpointRow] = deque()
         self._outcomes: list[bool] = []  # of those verified in a row, whether each was whole
         self._running = False
 
-    def known(self, row: CheckpointRow) -> str:
-        """ "whole", or why it is not; "" where nobody looked."""
-        return self._known.get((row.id, row.created), "")
+    def marked(self, row: CheckpointRow) -> CheckpointRow:
+        """The row with what is known of its bytes."""
+        verified, read = self._known.get((row.id, row.created), ("", 0.0))
+        return replace(row, verified=verified, read=read)
 
     @property
     def waiting(self) -> int:
@@ -100,7 +102,7 @@ class Verifier:
             if result is None:
                 self._tell(str(error) if isinstance(error, MlptuiError) else repr(error), bad=True)
             else:
-                self._known[row.id, row.created] = result.problem or "whole"
+                self._known[row.id, row.created] = (result.problem or "whole", time.time())
                 then(result)
             self._list.refresh_rows()
             self._next()
@@ -135,11 +137,12 @@ class Verifier:
         elif last.problem:
             self._ask(row, last, "go to that one", lambda: None)
         else:
-            self._tell(f"{row.run}, step {row.step:,}: every byte as it was written")
+            self._tell(f"{row.title}: every byte as it was written")
 
     def _ask(self, row: CheckpointRow, found: _Found, yes: str, then: Callable[[], None]) -> None:
         if not found.good:
-            self._tell(f"{row.run}, step {row.step:,} is damaged, and no other of this run is whole", bad=True)
+            others = "version of it" if row.saved else "of this run"
+            self._tell(f"{row.title} is damaged, and no other {others} is whole", bad=True)
             return
 
         def answered(agreed: bool | None) -> None:
@@ -148,6 +151,6 @@ class Verifier:
                 then()
 
         good = int(found.good.rpartition("-")[2])
-        text = f"{found.problem}.\nThe newest whole one of this run is step {good:,}."
-        question = Question(f"step {row.step:,} of {row.run} is damaged", text, yes, "leave it")
+        text = f"{found.problem}.\nThe newest whole one of this run is {'version' if row.saved else 'step'} {good:,}."
+        question = Question(f"{row.title} is damaged", text, yes, "leave it")
         self._list.app.push_screen(question, answered)

@@ -123,10 +123,14 @@ class Export(Value):
 
 
 class Plan(Value):
-    """How the tensors of `source` would go into the network: `mapped` are (the network's name, the file's name)."""
+    """How the tensors of `source` would go into the network: `mapped` are (the network's name, the file's name).
+
+    With the `version` of a plan that was drawn, the source must be as it was then.
+    """
 
     kind: Literal["plan"] = "plan"
     source: str
+    version: str = ""
     mapped: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
     sliced: tuple[str, ...] = ()
@@ -337,6 +341,7 @@ class Planned(Value):
 
     kind: Literal["planned"] = "planned"
     of: str
+    version: str = ""
     rows: tuple[PlanRow, ...] = ()
 
     @property

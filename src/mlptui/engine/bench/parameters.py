@@ -58,6 +58,7 @@ class Parameters:
         self.workbench = workbench
         self._source, self._of = "", ""
         self._version: tuple[object, ...] = ()
+        self._mapped = False
         self._folder: nn.Module | None = None
         self._updates: dict[int, float] = {}  # by stamp: what the last step changed, as a share of the norm before
         self.actions: dict[type, Callable[[Any], Answer]] = {
@@ -88,8 +89,8 @@ class Parameters:
             return self.model
         if self._source != source:
             self._open(source)
-        elif Path(source).expanduser().is_file() and files.version(self.workbench.paths, source) != self._version:
-            # it is mapped: to read where it was cut off would end this process
+        elif self._mapped and files.version(self.workbench.paths, source) != self._version:
+            # to read where it was cut off would end this process
             raise ParameterError(f"{safe(source, 200)} was changed while it was looked at; o in area 3 opens it again")
         assert self._folder is not None
         return self._folder
@@ -97,14 +98,11 @@ class Parameters:
     def _open(self, source: str) -> None:
         if not files.is_there(self.workbench.paths, source):
             raise ParameterError(f"{safe(source, 200)} is no checkpoint, run or file of tensors that is there")
-        try:
-            version = files.version(self.workbench.paths, source)
-        except OSError as error:
-            raise ParameterError(f"{safe(source, 200)} cannot be read: {atomic.reason(error)}") from None
+        version = files.version(self.workbench.paths, source)
         if version and (source, version) == (self._source, self._version):
             return
         self._folder, self._of = files.opened(self.workbench.paths, source)
-        self._source, self._version = source, version
+        self._source, self._version, self._mapped = source, version, files.is_mapped(self.workbench.paths, source)
 
     def listed(self, request: messages.List) -> Listed:
         if request.source:
@@ -433,6 +431,7 @@ class Parameters:
 
     def export(self, request: messages.Export) -> Exported:
         file = Path(request.file)
+        files.check(self._seen(request.source))
         if request.paths or request.form or request.source or file.suffix.lower() in OTHER_FORMATS:
             return self._written(file, request)
         data = weights.packed(self.model, self.workbench.now.text)

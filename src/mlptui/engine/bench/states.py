@@ -19,9 +19,10 @@ MEMORY = 1 << 30  # bytes of weights that are kept for undo; what two states sha
 class State:
     """A network at one moment. `made` has the module of each layer of `tree` by identity; states share untouched modules.
 
-    `says` names the step that led here; `watched` are the person's files and their times before they were read; `drawn` is the
-    seed that a run would draw the same weights from, None where there is none; `edited` says that a person set some. `held` is
-    what the tensors held when another state came after this one.
+    `says` names the step that led here; `origin` is the checkpoint that it came from as a whole, if it did; `watched` are the
+    person's files and their times before they were read; `drawn` is the seed that a run would draw the same weights from, None
+    where there is none; `edited` says that a person set some. `held` is what the tensors held when another state came after
+    this one.
     """
 
     tree: Layer
@@ -33,6 +34,7 @@ class State:
     watched: tuple[tuple[str, int], ...] = ()
     drawn: int | None = None
     edited: bool = False
+    origin: str = ""
     training: Training = field(default_factory=Training)
     held: tuple[Held, ...] = ()
     cost: int = 0  # bytes that are kept for this state alone
@@ -69,7 +71,18 @@ class States:
         try:
             more = act() or {}
             after = replace(
-                before, **{"says": says, "note": note, "drawn": None, "edited": True, "held": (), "cost": 0, **changed, **more}
+                before,
+                **{
+                    "says": says,
+                    "note": note,
+                    "drawn": None,
+                    "edited": True,
+                    "held": (),
+                    "cost": 0,
+                    "origin": "",
+                    **changed,
+                    **more,
+                },
             )
         except BaseException:
             contents.restore(before.held)
@@ -100,6 +113,15 @@ class States:
     @staticmethod
     def _leave(state: State) -> None:
         state.held = contents.hold(state.model)
+
+    @property
+    def origin(self) -> str:
+        """The checkpoint that the present network was opened from, and whether anything was done since."""
+        steps = [*self.past, *([self.now] if self.now else [])]
+        opened = next((state for state in reversed(steps) if state.origin or state.says.startswith("open ")), None)
+        if opened is None or not opened.origin:
+            return ""
+        return opened.origin + ("" if opened is self.now else ", changed since")
 
     def _trim(self) -> None:
         """The newest step's cost is what the present no longer holds; later steps can only make it less."""

@@ -113,12 +113,12 @@ class Workbench:
         seed_weights(request.seed)
         made: dict[int, torch.nn.Module] = {}
         model = build(tree, made)
-        self.seed, note = request.seed, ""
+        self.seed, note, origin = request.seed, "", ""
         before = self.states.now
         if request.weights:
             note = weights.load(model, Path(request.weights), request.text)
         elif request.source:
-            note = self._as_it_was(model, request.source)
+            note, origin = self._as_it_was(model, request.source)
         elif request.keep and before is not None:
             note = weights.transplant(before.model, model)
         if before is not None and before.text == request.text and request.weights:  # it came back as it was
@@ -126,11 +126,15 @@ class Workbench:
         else:
             drawn = None if note else request.seed
             says, edited = f"open {label(tree)}", request.keep and before is not None and before.edited
-            self.states.enter(State(tree, model, made, request.text, says, note, watched, drawn, edited=edited))
+            says = f"open {origin}" if origin else says
+            self.states.enter(State(tree, model, made, request.text, says, note, watched, drawn, edited, origin))
         return self.sheet()
 
-    def _as_it_was(self, model: torch.nn.Module, source: str) -> str:
-        """All tensors of a checkpoint into its own network, or none. Lazy layers get their sizes from the run's data set."""
+    def _as_it_was(self, model: torch.nn.Module, source: str) -> tuple[str, str]:
+        """All tensors of a checkpoint into its own network, or none; what was done, and what they are of, in words.
+
+        Lazy layers get their sizes from the run's data set.
+        """
         if any(places.lazy_names(spot.module) for spot in places.spots(model)):
             recipe = dict(checkpoints.load(Path(source)).manifest.get("recipe", {}))
             first = inputs.batch(model, Input(data=str(recipe.get("data", {}).get("name", ""))), PROBE_SIZE, self.paths)
@@ -143,7 +147,7 @@ class Workbench:
         if odd := next((m for m in drawn.matches if m.action != LOAD), None):
             name = safe(odd.target or odd.source, 80)
             raise ParameterError(f"it does not fit its own network: {name} is {odd.state}; L loads what fits through a plan")
-        return plans.put(drawn)
+        return plans.put(drawn), drawn.of
 
     def change(self, request: Change) -> Sheet:
         before = self.now
@@ -386,7 +390,7 @@ class Workbench:
 
     def save(self, request: bench.Save) -> bench.Saved:
         state = self.now
-        entry = keeping.save(self.paths, state.model, state.text, request)
+        entry = keeping.save(self.paths, state.model, state.text, request, self.states.origin)
         return bench.Saved(id=entry.id, folder=str(entry.folder))
 
     def evaluate(self, request: bench.Evaluate) -> bench.Judgement:

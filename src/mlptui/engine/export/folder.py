@@ -20,6 +20,7 @@ from mlptui.store.collection import Entry
 from mlptui.store.paths import Paths
 
 SCRIPT, WEIGHTS = "run.py", "model.pt"
+OWN = "own"  # the folder of a person's own files, where their names hide none of Python's modules from the script
 
 
 def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
@@ -51,6 +52,8 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
         atomic.write_new(made / SCRIPT, text.encode())
         atomic.write_new(made / WEIGHTS, weights.getvalue())
         write_arrays(data, made / names[2])
+        if own:
+            atomic.make_folder(made / OWN)
         for name, (_, code) in own.items():
             atomic.write_new(made / name, code)
         old = out.with_name(f"{made.name}.old")
@@ -79,7 +82,8 @@ def _own_files(files: list[str], kept: Path) -> dict[str, tuple[str, bytes]]:
     for file in files:
         copy = kept / references.kept_name(file)
         place = copy if copy.is_file() else Path(references.absolute(file))
-        name = place.name if os.path.basename(file) in (SCRIPT, *found) else os.path.basename(file)
+        name = f"{OWN}/{os.path.basename(file)}"
+        name = f"{OWN}/{references.kept_name(file)}" if name in found else name
         try:
             found[name] = file, atomic.read_regular(place, references.MAX_BYTES)
         except (OSError, StorageError) as error:
@@ -91,7 +95,8 @@ def _own_files(files: list[str], kept: Path) -> dict[str, tuple[str, bytes]]:
 def _is_ours(folder: Path) -> bool:
     """Whether nothing but an export lies there, or nothing: the script's head names all that is beside it."""
     try:
-        names = {entry.name for entry in folder.iterdir()}
+        names = {entry.name for entry in folder.iterdir()} - {OWN}
+        names |= {f"{OWN}/{entry.name}" for entry in (folder / OWN).iterdir()} if (folder / OWN).is_dir() else set()
         head = (folder / SCRIPT).read_text(errors="replace")[:2000] if SCRIPT in names else ""
     except OSError:
         return False

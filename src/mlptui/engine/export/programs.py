@@ -48,20 +48,16 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
     """
     was_training = model.training
     model.eval()
-    folder = file.with_name(f".{file.name}.part")  # the exporters write the file's name into the file
-    part = folder / file.name
+    onnx = file.suffix == ONNX
     try:
-        atomic.make_folder(folder)
         with torch.no_grad(), _quiet():
             wanted = model(inputs)
-            (_write_onnx if file.suffix == ONNX else _write_pt2)(part, model, inputs)
-            found = (_run_onnx if file.suffix == ONNX else _run_pt2)(part, inputs)
+            data = (_as_onnx if onnx else _as_pt2)(model, inputs)
+            found = (_run_onnx if onnx else _run_pt2)(data, inputs)
         if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE):
             raise ExportError(f"what was written does not compute the same ({_apart(found, wanted)}); it is not kept")
-        size = part.stat().st_size
-        atomic.fsync_file(part)
-        atomic.move(part, file)
-        return Checked(file, size, float((found - wanted).abs().max()) if wanted.numel() else 0.0)
+        atomic.replace(file, data)
+        return Checked(file, len(data), float((found - wanted).abs().max()) if wanted.numel() else 0.0)
     except ImportError as error:
         raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None
     except (OSError, StorageError) as error:
@@ -74,7 +70,6 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
             error = error.__cause__
         raise ExportError(f"torch cannot export this network as {file.suffix}: {one_line(error)}") from None
     finally:
-        atomic.remove_folder_quietly(folder)
         model.train(was_training)
 
 
@@ -97,29 +92,32 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _write_onnx(file: Path, model: nn.Module, inputs: torch.Tensor) -> None:
-    import onnxruntime  # noqa: F401  (first, so that nothing is written that cannot be checked)
+def _as_onnx(model: nn.Module, inputs: torch.Tensor) -> bytes:
+    import onnxruntime  # noqa: F401  (first, so that nothing is made that cannot be checked)
     import onnxscript  # noqa: F401
 
     batch = torch.export.Dim("batch", min=1)
-    torch.onnx.export(
-        model, (inputs,), str(file), dynamo=True, external_data=False, verbose=False, dynamic_shapes=({0: batch},),
+    program: Any = torch.onnx.export(
+        model, (inputs,), None, dynamo=True, external_data=False, verbose=False, dynamic_shapes=({0: batch},),
         input_names=["input"], output_names=["output"],
     )  # fmt: skip
+    return bytes(program.model_proto.SerializeToString())
 
 
-def _run_onnx(file: Path, inputs: torch.Tensor) -> torch.Tensor:
+def _run_onnx(data: bytes, inputs: torch.Tensor) -> torch.Tensor:
     import onnxruntime
 
-    session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0])
 
 
-def _write_pt2(file: Path, model: nn.Module, inputs: torch.Tensor) -> None:
+def _as_pt2(model: nn.Module, inputs: torch.Tensor) -> bytes:
     batch = torch.export.Dim("batch", min=1)
-    torch.export.save(torch.export.export(model, (inputs,), dynamic_shapes=({0: batch},)), str(file))
+    stream = io.BytesIO()
+    torch.export.save(torch.export.export(model, (inputs,), dynamic_shapes=({0: batch},)), stream)
+    return stream.getvalue()
 
 
-def _run_pt2(file: Path, inputs: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = torch.export.load(str(file)).module()(inputs)
+def _run_pt2(data: bytes, inputs: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = torch.export.load(io.BytesIO(data)).module()(inputs)
     return found

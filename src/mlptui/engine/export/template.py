@@ -96,27 +96,25 @@ def network():
 """
 
 LOSS = {
-    "cross-entropy": '''
+    "cross-entropy": """
 
 def loss_of(outputs, targets):
     return F.cross_entropy(outputs, targets)
 
 
 def score(outputs, targets):
-    """Accuracy."""
-    return (outputs.argmax(1) == targets).double().mean().item()
-''',
-    "mse": '''
+    return f"accuracy {(outputs.argmax(1) == targets).double().mean().item():.4f}"
+""",
+    "mse": """
 
 def loss_of(outputs, targets):
     return F.mse_loss(outputs[:, 0], targets)
 
 
 def score(outputs, targets):
-    """R2."""
     error = (outputs[:, 0].double() - targets.double()).square().sum()
-    return (1 - error / (targets.double() - targets.double().mean()).square().sum()).item()
-''',
+    return f"R2 {(1 - error / (targets.double() - targets.double().mean()).square().sum()).item():.4f}"
+""",
 }
 
 BEGIN = '''
@@ -164,7 +162,7 @@ def evaluate(model, inputs, targets):
     model.eval()
     with torch.inference_mode(){autocast_evaluation}:
         outputs = torch.cat([model(normalise(part)).float() for part in inputs.split(1000)])
-    return f"loss {{loss_of(outputs, targets).item():.4f}}, score {{score(outputs, targets):.4f}}"
+    return f"loss {{loss_of(outputs, targets).item():.4f}}, {{score(outputs, targets)}}"
 """
 
 TRAIN = """

@@ -3,8 +3,11 @@
 Source: Zhang et al., Dive into Deep Learning, section 6.6 (File I/O): `Y_clone == Y`.
 """
 
+import math
+
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from mlptui.core.architecture.parse import parse
 from mlptui.core.parameters.messages import Cloned
@@ -25,6 +28,8 @@ def clone(model: nn.Module, text: str, seed: int, batch: torch.Tensor) -> Cloned
 
     Raises ParameterError where the clone cannot be made or run.
     """
+    if lazy := next((path for path, named in tensors(model).items() if named.lazy), ""):
+        raise ParameterError(f"{safe(lazy, 100)} has no size yet; give the network an input first (! in area 2)")
     with same_randomness():
         twin = copied(model)
         try:
@@ -39,37 +44,52 @@ def clone(model: nn.Module, text: str, seed: int, batch: torch.Tensor) -> Cloned
         try:
             calm = _outputs(twin.eval(), batch, seed), _outputs(other.eval(), batch, seed)
             busy = _outputs(twin.train(), batch, seed + 1), _outputs(other.train(), batch, seed + 2)
+            equal, largest = _compared(*calm)
+            while_training, _ = _compared(*busy)
+        except ParameterError:
+            raise
         except Exception as error:
             raise ParameterError(f"the input does not pass: {one_line(error)}") from None
-    equal, largest = _compared(*calm)
-    while_training, _ = _compared(*busy)
     reasons = [f"{safe(name, 100)} is a {kind}: no state_dict has it, so it was not saved" for name, kind in unsaved]
-    if equal == calm[0].numel() and while_training < busy[0].numel():
+    count, training_count = (sum(part.numel() for part in parts) for parts in (calm[0], busy[0]))
+    if equal == count and while_training < training_count:
         reasons += _drawing(twin)
     return Cloned(
-        count=calm[0].numel(),
+        count=count,
         equal=equal,
         largest=largest,
         training_equal=while_training,
-        training_count=busy[0].numel(),
+        training_count=training_count,
         reasons=tuple(reasons[:NAMED]),
-        first=tuple(float(x) for x in calm[0].reshape(-1)[:4]),
-        second=tuple(float(x) for x in calm[1].reshape(-1)[:4]),
+        first=tuple(float(x) for x in calm[0][0].reshape(-1)[:4]),
+        second=tuple(float(x) for x in calm[1][0].reshape(-1)[:4]),
     )
 
 
-def _outputs(model: nn.Module, batch: torch.Tensor, seed: int) -> torch.Tensor:
+def _outputs(model: nn.Module, batch: torch.Tensor, seed: int) -> list[torch.Tensor]:
+    """All tensors of what the network gives, in tuples, lists and dictionaries, too; complex ones as pairs of real numbers.
+
+    Raises ParameterError where there is none.
+    """
     torch.manual_seed(mix(seed))
     with torch.no_grad():
-        found: torch.Tensor = model(batch)
-    return found
+        found = [part for part in tree_leaves(model(batch)) if isinstance(part, torch.Tensor)]
+    if not found:
+        raise ParameterError("what the network gives holds no tensor that could be compared")
+    return [torch.view_as_real(part) if part.is_complex() else part for part in found]
 
 
-def _compared(one: torch.Tensor, other: torch.Tensor) -> tuple[int, float]:
+def _compared(one: list[torch.Tensor], other: list[torch.Tensor]) -> tuple[int, float]:
     """How many numbers are equal (nan equals nan), and the largest difference."""
-    same = (one == other) | (one.isnan() & other.isnan())
-    apart = torch.where(same, torch.zeros_like(one), (one - other).abs())
-    return int(same.sum()), float(apart.max()) if one.numel() else 0.0
+    if [part.shape for part in one] != [part.shape for part in other]:
+        raise ParameterError("the clone gives tensors of other shapes")
+    equal, largest = 0, 0.0
+    for a, b in zip(one, other, strict=True):
+        same = (a == b) | (a.isnan() & b.isnan())
+        equal += int(same.sum())
+        if a.numel():
+            largest = max(largest, float(torch.where(same, 0.0, (a.double() - b.double()).abs()).nan_to_num(math.inf).max()))
+    return equal, largest
 
 
 def _unsaved(one: nn.Module, other: nn.Module) -> list[tuple[str, str]]:

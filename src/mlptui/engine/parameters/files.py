@@ -12,15 +12,18 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from mlptui.core.architecture.zoo import ZOO
+from mlptui.core.errors import CheckpointError, StorageError
 from mlptui.core.text import counted, safe
 from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
 from mlptui.engine.parameters import contents
 from mlptui.engine.parameters.errors import ParameterError
-from mlptui.store import checkpoints, collection
+from mlptui.store import atomic, checkpoints, collection, rundir
 from mlptui.store.checkpoints import MANIFEST, Checkpoint
+from mlptui.store.collection import Entry
 from mlptui.store.formats import opening
-from mlptui.store.formats.contents import MAX_DEPTH, Stored
+from mlptui.store.formats.contents import Stored, spelled
 from mlptui.store.paths import Paths
 
 SUFFIX = ".safetensors"
@@ -32,27 +35,34 @@ DTYPES = {  # by their names in the file
 }  # fmt: skip
 
 
+PART = re.compile(r"[\w-]{3,}")  # of a run's id
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
 BETWEEN = ".."
-FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
+IN_MEMORY = 256 << 20  # bytes of a file that is read whole; a larger one is mapped, and must stay as it is while it is
 
 
 class TensorFile(nn.Module):
     """What a file holds below a dot in its names. It has no forward.
 
-    At its root `about` is what the file says of itself, and `order` has all names in the file's own order. Where it holds what
-    changed between two others, `compare` measures a tensor before and after.
+    At its root `about` is what the file says of itself, `order` has all names in the file's own order, and `file` is that file
+    where nothing was compared with checksums yet. Where it holds what changed between two others, `compare` measures a tensor
+    before and after.
     """
 
     about: Mapping[str, str] = MappingProxyType({})
     order: tuple[str, ...] = ()
+    file: Path | None = None
     left_out = 0  # tensors of the file that are not in it
     compare: "Callable[[str], Difference] | None" = None
 
 
 def is_there(paths: Paths, where: str) -> bool:
-    """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`; `last/best`)."""
+    """Whether `where` names a checkpoint's folder, a file of tensors, or a run (by its id, or `last`; `last/best`); or two."""
+    return _is_one(paths, where) or sides(paths, where) is not None
+
+
+def _is_one(paths: Paths, where: str) -> bool:
     try:
         path = Path(where).expanduser()
         return (
@@ -61,14 +71,18 @@ def is_there(paths: Paths, where: str) -> bool:
             or opening.is_there(path)
             or _is_run(paths, where)
             or (bool(OF_A_RUN.fullmatch(where)) and not path.exists())
-            or sides(paths, where) is not None
         )
     except (OSError, RuntimeError):  # the latter for ~nobody
         return False
 
 
 def _is_run(paths: Paths, where: str) -> bool:
-    return bool(where) and "/" not in where and any((folder / where).is_dir() for folder in (paths.runs, paths.saved))
+    """By its id or what was saved by that name, else by a part of an id, where no network is called so."""
+    if not where or "/" in where:
+        return False
+    if any((folder / where).is_dir() for folder in (paths.runs, paths.saved)):
+        return True
+    return bool(PART.fullmatch(where)) and where not in ZOO and any(where in run.id for run in rundir.all_runs(paths))
 
 
 def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
@@ -80,38 +94,42 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
         return _changes(*(opened(paths, one) for one in both))
     path = Path(where).expanduser()
     if (path / MANIFEST).is_file():
-        checkpoint = checkpoints.load(path)
-        owner = str(checkpoint.manifest.get("run", ""))
-        if path.parent.name == "checkpoints":  # as it is called now; a copy elsewhere knows what it was called
-            owner = path.absolute().parent.parent.name
-        return of_checkpoint(checkpoint), _called(owner, checkpoint)
+        return _verified(collection.at(path))
     if path.suffix == SUFFIX or path.is_file():
+        if owner := checkpoints.of_file(path):
+            if path.name == MODEL:
+                return _verified(collection.at(path.parent))
+            with collection.offering(collection.at(path.parent)):
+                owner.read(path.name)
         found = of_file(path)
-        more = f" without {counted(found.left_out, 'tensor')} of types that are not shown" if found.left_out else ""
+        more = f" without {_not_shown(found.left_out)}" if found.left_out else ""
         return found, safe(path.name, 200) + more
-    if OF_A_RUN.fullmatch(where):
-        entry = collection.find(paths, where)
-        if entry.checkpoint is None:
-            raise ParameterError(entry.problem)
-        return of_checkpoint(entry.checkpoint), _called(entry.run.id, entry.checkpoint)
-    if where == "last" or _is_run(paths, where):
-        run = collection.owner(paths, where)
-        newest, _ = checkpoints.newest_verified(run.checkpoints)
-        if newest is None:
-            raise ParameterError(f"{run.id} has no checkpoint that can be read")
-        return of_checkpoint(newest), _called(run.id, newest)
+    if OF_A_RUN.fullmatch(where) or where == "last" or _is_run(paths, where):
+        return _verified(collection.find(paths, where))
     raise ParameterError(f"{safe(where, 200)} is no checkpoint, run or file of tensors")
 
 
-def _called(owner: str, checkpoint: Checkpoint) -> str:
-    return f"step {checkpoint.step:,} of {safe(owner, 100)}" if owner else checkpoint.name
+def _verified(entry: Entry) -> tuple[TensorFile, str]:
+    """Raises CheckpointError, which names the newest whole one of the run where this one is damaged."""
+    with collection.offering(entry):
+        if entry.checkpoint is None:
+            raise CheckpointError(entry.problem)
+        checkpoint = entry.checkpoint
+        owner = str(checkpoint.manifest.get("run", ""))
+        if entry.folder.parent.name == "checkpoints":  # as it is called now; a copy elsewhere knows what it was called
+            owner = entry.run.id
+        return of_checkpoint(checkpoint), f"step {checkpoint.step:,} of {safe(owner, 100)}" if owner else checkpoint.name
+
+
+def _not_shown(count: int) -> str:
+    return f"{counted(count, 'tensor')} of types that are not shown"
 
 
 def sides(paths: Paths, where: str) -> tuple[str, str] | None:
     """The two sources of `last/10..last/best`, what changed from the one to the other; None for anything else."""
     for at in (i for i in range(1, len(where) - 2) if where.startswith(BETWEEN, i)):
         one, other = where[:at], where[at + len(BETWEEN) :]
-        if BETWEEN not in other and is_there(paths, one) and is_there(paths, other):
+        if _is_one(paths, one) and _is_one(paths, other):
             return one, other
     return None
 
@@ -119,6 +137,7 @@ def sides(paths: Paths, where: str) -> tuple[str, str] | None:
 def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> tuple[TensorFile, str]:
     """What was added to each tensor that both have in one shape. Raises ParameterError."""
     one, other = (dict(folder.named_parameters(remove_duplicate=False)) for folder, _ in (before, after))
+    left_out = before[0].left_out + after[0].left_out
     names = [name for name in one if name in other and one[name].shape == other[name].shape]
     if not names:
         raise ParameterError(f"{before[1]} and {after[1]} have no tensor of one name and shape")
@@ -136,7 +155,8 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
     sides = {called: (one[name], other[name]) for called, name in zip(made.order, names, strict=True)}
     made.compare = lambda name: difference(*sides[name])
     apart = len(one.keys() | other.keys()) - len(names)
-    return made, f"changes from {told}" + (f"; {counted(apart, 'tensor')} not in both, or of another shape" if apart else "")
+    more = f"; {counted(apart, 'tensor')} not in both, or of another shape" if apart else ""
+    return made, f"changes from {told}{more}" + (f"; {_not_shown(left_out)}" if left_out else "")
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:
@@ -151,8 +171,21 @@ def version(paths: Paths, where: str) -> tuple[object, ...]:
         path = newest
     elif OF_A_RUN.fullmatch(where):
         path = collection.find(paths, where).folder
-    found = (path / MANIFEST if path.is_dir() else path).stat()
-    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    return _mark(path / MANIFEST if path.is_dir() else path)
+
+
+def _mark(file: Path) -> tuple[object, ...]:
+    """Raises ParameterError."""
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise ParameterError(f"{safe(str(file), 300)} cannot be read: {atomic.reason(error)}") from None
+    return (str(file), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def is_mapped(paths: Paths, where: str) -> bool:
+    """Whether what was opened may look into a file, which must not change meanwhile."""
+    return any(Path(one).expanduser().is_file() for one in sides(paths, where) or (where,))
 
 
 def of_checkpoint(checkpoint: Checkpoint) -> TensorFile:
@@ -179,7 +212,25 @@ def of_file(path: Path) -> TensorFile:
     aliases = {name: first.setdefault(replace(one, learns=False), name) if one.count else name for name, one in given.items()}
     made = _folder(given, lambda name: reader.tensor(given[name]), aliases, dict(found.about))
     made.left_out = len(every) - len(given)
+    made.file = path
     return made
+
+
+_whole: set[tuple[object, ...]] = set()  # files that were compared with their checksums, as long as they stay as they were
+
+
+def check(model: nn.Module) -> None:
+    """Before tensors of a file leave it: compare all that has checksums in there with them.
+
+    Raises FormatError, CheckpointError.
+    """
+    file = model.file if isinstance(model, TensorFile) else None
+    if file is None:
+        return
+    mark = _mark(file)
+    if mark not in _whole:
+        checkpoints.verify_file(file)
+        _whole.add(mark)
 
 
 class _Reader:
@@ -188,10 +239,24 @@ class _Reader:
     def __init__(self, path: Path, size: int) -> None:
         self._path, self._copied = path, 0
         self._members: dict[str, torch.Tensor] = {}
+        self._storage: Any = self._read(size) if size <= IN_MEMORY else self._mapped(size)
+
+    def _mapped(self, size: int) -> Any:
         try:
-            self._storage: Any = torch.UntypedStorage.from_file(str(path), False, size) if size else torch.UntypedStorage(0)
+            return torch.UntypedStorage.from_file(str(self._path), False, size)
         except RuntimeError as error:
-            raise ParameterError(f"{safe(str(path), 300)} cannot be read: {one_line(error)}") from None
+            raise ParameterError(f"{safe(str(self._path), 300)} cannot be read: {one_line(error)}") from None
+
+    def _read(self, size: int) -> Any:
+        try:
+            with atomic.open_regular(self._path.resolve()) as stream:
+                data = bytearray(stream.read(size))
+        except (OSError, StorageError) as error:
+            why = atomic.reason(error) if isinstance(error, OSError) else str(error)
+            raise ParameterError(f"{safe(str(self._path), 300)} cannot be read: {why}") from None
+        if len(data) < size:
+            raise ParameterError(f"{safe(str(self._path), 300)} was changed while it was read; open it again")
+        return torch.frombuffer(data, dtype=torch.uint8).untyped_storage() if data else torch.UntypedStorage(0)
 
     def tensor(self, one: Stored) -> torch.Tensor:
         dtype = DTYPES[one.dtype]
@@ -206,23 +271,31 @@ class _Reader:
     def _copy(self, one: Stored, dtype: torch.dtype) -> torch.Tensor:
         last = sum((extent - 1) * stride for extent, stride in zip(one.shape, one.strides, strict=True))
         length = (last + 1) * dtype.itemsize
-        self._copied += length
+        aligned = one.start % dtype.itemsize == 0
+        if one.member:
+            if one.member not in self._members:
+                self._count(one.storage[1])
+                data = opening.unpacked(self._path, one.member, one.storage[1])
+                self._members[one.member] = torch.frombuffer(data, dtype=torch.uint8)
+            span = self._members[one.member][one.start : one.start + length]
+        else:
+            bytes_: Any = torch.empty(0, dtype=torch.uint8)
+            span = bytes_.set_(self._storage, one.start, (length,))
+        if one.swapped or not aligned:
+            self._count(length)
+        if one.swapped:
+            part = dtype.itemsize // (2 if dtype.is_complex else 1)
+            span = span.reshape(-1, part).flip(1).reshape(-1)
+        elif not aligned:
+            span = span.clone()
+        return span.view(dtype).as_strided(one.shape, one.strides)
+
+    def _count(self, size: int) -> None:
+        self._copied += size
         if self._copied > COPIED:
             raise ParameterError(
                 f"{safe(self._path.name, 100)} is compressed or not aligned, and too large to be copied for that"
             )
-        if one.member:
-            if one.member not in self._members:
-                data = opening.unpacked(self._path, one.member, one.storage[1])
-                self._members[one.member] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            span = self._members[one.member][one.start : one.start + length].clone()
-        else:
-            bytes_: Any = torch.empty(0, dtype=torch.uint8)
-            span = bytes_.set_(self._storage, one.start, (length,)).clone()
-        if one.swapped:
-            part = dtype.itemsize // (2 if dtype.is_complex else 1)
-            span = span.reshape(-1, part).flip(1).reshape(-1)
-        return span.view(dtype).as_strided(one.shape, one.strides)
 
 
 def _folder(
@@ -231,47 +304,19 @@ def _folder(
     root = TensorFile()
     root.about = about
     names = list(names)
-    called: dict[str, str] = {}
-    room = [FOLDERS]
     made: dict[str, nn.Parameter] = {}
-    for name in sorted(names, key=_natural):
+    places = spelled(names)
+    for name, (*inside, last) in places.items():
         kept = aliases.get(name, name)
         if kept not in made:
             made[kept] = nn.Parameter(tensor(kept), requires_grad=False)
             contents.loaded(made[kept])
-        parts = name.split(".")
-        flat = [name.replace(".", "·") or "·"]
-        usual = all(parts) and len(parts) <= MAX_DEPTH and _put(root, parts, made[kept], room)
-        while not usual and not _put(root, flat, made[kept], room):
-            flat = [f"{flat[0]}~"]
-        called[name] = name if usual else flat[0]
-    root.order = tuple(called[name] for name in names)
+        module: nn.Module = root
+        for part in inside:
+            module = module._modules.setdefault(part, TensorFile())  # type: ignore[assignment]
+        module._parameters[last] = made[kept]
+    root.order = tuple(".".join(places[name]) for name in names)
     return root
-
-
-def _put(root: TensorFile, parts: list[str], tensor: nn.Parameter, room: list[int]) -> bool:
-    """Whether there was place for that name; `room` counts the folders that may still be made."""
-    *inside, last = parts
-    module: nn.Module = root
-    for part in inside:
-        below = module._modules.get(part)
-        if below is None:
-            if part in module._parameters or not room[0]:
-                return False
-            room[0] -= 1
-            below = module._modules[part] = TensorFile()
-        module = below
-    if last in module._modules or last in module._parameters:
-        return False
-    module._parameters[last] = tensor
-    return True
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """`2.weight` before `10.weight`."""
-    return [
-        (int(part), "") if part.isascii() and part.isdecimal() and len(part) < 12 else (-1, part) for part in name.split(".")
-    ]
 
 
 def one(paths: Paths, where: str) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """Tensors of a file into a network, as a plan says."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -14,18 +14,17 @@ from mlptui.core.text import counted, safe
 from mlptui.engine.parameters import contents, files, tensors
 from mlptui.engine.parameters.errors import ParameterError
 from mlptui.engine.parameters.tensors import Named
-from mlptui.store.formats import opening
 from mlptui.store.paths import Paths
 
 SAVED = ("parameter", "buffer", "tensor")  # the last in files
-_whole: set[tuple[object, ...]] = set()  # files that were compared with their checksums, as long as they stay as they were
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A plan with the tensors that it is about."""
+    """A plan with the tensors that it is about; `version` is another one when the file is."""
 
     of: str
+    version: str
     matches: list[Match]
     targets: Mapping[str, Named]
     sources: Mapping[str, torch.Tensor]
@@ -52,11 +51,11 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     """
     if not files.is_there(paths, request.source):
         raise ParameterError(f"{safe(request.source, 200)} is no checkpoint, run or file of tensors that is there")
-    path = Path(request.source).expanduser()
-    if path.is_file() and (mark := files.version(paths, request.source)) not in _whole:
-        opening.verify(path)
-        _whole.add(mark)
+    version = hashlib.sha256(repr(files.version(paths, request.source)).encode()).hexdigest()
+    if request.version not in ("", version):
+        raise ParameterError(f"{safe(request.source, 200)} has changed since its plan was drawn; draw it again")
     folder, of = files.opened(paths, request.source)
+    files.check(folder)
     given = {name: tensor.detach() for name, tensor in folder.named_parameters(remove_duplicate=False)}
     sources = {name: given[name] for name in folder.order}
     known = tensors.tensors(model)
@@ -82,12 +81,12 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
         frozenset(request.skipped),
         frozenset(request.sliced),
     )
-    return Drawn(of, matches, targets, sources)
+    return Drawn(of, version, matches, targets, sources)
 
 
 def told(drawn: Drawn) -> Planned:
     """The plan in plain values, with what it would change."""
-    return Planned(of=drawn.of, rows=tuple(_row(drawn, match) for match in drawn.matches))
+    return Planned(of=drawn.of, version=drawn.version, rows=tuple(_row(drawn, match) for match in drawn.matches))
 
 
 def _row(drawn: Drawn, match: Match) -> PlanRow:

@@ -233,9 +233,7 @@ def _spectrum(tensor: torch.Tensor) -> dict[str, object]:
 def _pictures(model: torch.nn.Module, named: Named, tensor: torch.Tensor, wanted: View) -> dict[str, object]:
     """Rows of a weight as pictures of the input, or the kernels of a convolution."""
     if tensor.dim() == 4:
-        small = tensor[:, 0] if tensor.shape[1] not in (1, 3) else tensor.mean(1)
-        height, width = int(small.shape[1]), int(small.shape[2])
-        rows = small
+        height, width = int(tensor.shape[2]), int(tensor.shape[3])
     else:
         shape = wanted.input.shape
         if tensor.dim() != 2 or len(shape) not in (2, 3):
@@ -244,16 +242,20 @@ def _pictures(model: torch.nn.Module, named: Named, tensor: torch.Tensor, wanted
         pixels = math.prod(shape)
         if tensor.shape[1] != pixels:
             return {"why": f"its rows have {tensor.shape[1]:,} numbers; a picture {list(shape)} has {pixels:,}"}
-        rows = tensor.reshape(tensor.shape[0], -1, height, width).mean(1)
+    if not tensor.numel():
+        return {"why": "there are no numbers in it"}
     if height * width > PIXELS:
         return {"why": f"pictures of {height} x {width} are too large to be drawn here"}
-    first = max(0, min(wanted.row, rows.shape[0] - 1))
-    some = rows[first : first + max(1, min(wanted.rows, PICTURES))]
+    first = max(0, min(wanted.row, tensor.shape[0] - 1))
+    some = tensor[first : first + max(1, min(wanted.rows, PICTURES))]
+    if tensor.dim() == 4 and tensor.shape[1] not in (1, 3):
+        some = some[:, :1]
+    drawn = _float(some).reshape(len(some), -1, height, width).mean(1)
     return {
         "row": first,
-        "pictures": some.shape[0],
+        "pictures": len(some),
         "height": height,
         "width": width,
-        "columns": int(rows.shape[0]),
-        "values": tuple(_float(some).reshape(-1).tolist()),
+        "columns": int(tensor.shape[0]),
+        "values": tuple(drawn.reshape(-1).tolist()),
     }

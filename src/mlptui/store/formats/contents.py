@@ -1,7 +1,7 @@
 """What a file of tensors holds, as plain values: a tree of tensors, other values, and what the file would call."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,9 @@ DTYPES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "U16": 2, "U32": 4, "U64": 8,
     "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "F8_E8M0": 1, "C64": 8, "C128": 16,
 }  # fmt: skip
+
+SHOWN = frozenset(DTYPES) - {"F8_E8M0", "C64", "C128"}  # types whose numbers can be looked at
+FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 
 
 class FormatError(MlptuiError):
@@ -86,7 +89,16 @@ class Contents:
 
         Those of a pickled nn.Module are called as in its state_dict.
         """
-        found: dict[str, Stored] = {}
+        return {name: stored for _, name, stored in self._named()}
+
+    def looked_at(self) -> dict[tuple[str, ...], str]:
+        """What each tensor that can be looked at is called then, by its place."""
+        names = {path: name for path, name, stored in self._named() if stored.dtype in SHOWN}
+        parts = spelled(names.values())
+        return {path: ".".join(parts[name]) for path, name in names.items()}
+
+    def _named(self) -> Iterator[tuple[tuple[str, ...], str, Stored]]:
+        found: set[str] = set()
         seen: dict[str, int] = {}
         for path, node in self.walk():
             if node.tensor is not None:
@@ -94,8 +106,8 @@ class Contents:
                 while name in found:
                     seen[given] = seen.get(given, 1) + 1
                     name = f"{given}~{seen[given]}"
-                found[name] = node.tensor
-        return found
+                found.add(name)
+                yield path, name, node.tensor
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], Node]]:
         """Every place, parents first."""
@@ -111,6 +123,46 @@ def name_of(path: tuple[str, ...]) -> str:
     if len(path) > 1 and path[-2] in ("_parameters", "_buffers"):
         path = tuple(part for part in path if part not in ("_modules", "_parameters", "_buffers"))
     return ".".join(path) or "tensor"
+
+
+def spelled(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Where each name stands in a tree of modules: at its parts between dots, or where that is no place of its own, as one
+    part with `·` for its dots."""
+    leaves: set[tuple[str, ...]] = set()
+    folders: set[tuple[str, ...]] = set()
+
+    def take(parts: tuple[str, ...]) -> bool:
+        if parts in leaves or parts in folders:
+            return False
+        new = []
+        for i in range(len(parts) - 1, 0, -1):
+            if parts[:i] in folders:  # then all above it are, too
+                break
+            if parts[:i] in leaves:
+                return False
+            new.append(parts[:i])
+        if len(folders) + len(new) > FOLDERS:
+            return False
+        folders.update(new)
+        leaves.add(parts)
+        return True
+
+    found = {}
+    for name in sorted(names, key=_natural):
+        parts = tuple(name.split("."))
+        if not (all(parts) and len(parts) <= MAX_DEPTH and take(parts)):
+            parts = (name.replace(".", "·") or "·",)
+            while not take(parts):
+                parts = (f"{parts[0]}~",)
+        found[name] = parts
+    return found
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """`2.weight` before `10.weight`."""
+    return [
+        (int(part), "") if part.isascii() and part.isdecimal() and len(part) < 12 else (-1, part) for part in name.split(".")
+    ]
 
 
 def stored(

@@ -12,6 +12,7 @@ from mlptui.store.formats import pytorch, safetensors, zips
 from mlptui.store.formats.contents import Contents, FormatError
 
 NPY_MAGIC = b"\x93NUMPY"
+PIECE = 1 << 20  # bytes that are unpacked at once
 PICKLES = (".pkl", ".pickle")
 SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".bin", ".ckpt", ".params", ".pkl", ".pickle")
 
@@ -79,14 +80,17 @@ def verify(path: Path) -> str:
     return _guarded(path, look)
 
 
-def unpacked(path: Path, member: str, size: int) -> bytes:
+def unpacked(path: Path, member: str, size: int) -> bytearray:
     """A compressed member of a zip file, which has `size` bytes. Raises FormatError."""
 
-    def look(stream: BinaryIO) -> bytes:
+    def look(stream: BinaryIO) -> bytearray:
         with zips.opened(stream) as archive, archive.open(member) as packed:
-            data = packed.read(size + 1)
-        if len(data) != size:
-            raise FormatError(f"{safe(member, 80)} has another size than its table says")
+            data = bytearray(size)
+            view, at = memoryview(data), 0
+            while at < size and (got := packed.readinto(view[at : at + PIECE])):  # type: ignore[attr-defined]
+                at += got
+            if at < size or packed.read(1):
+                raise FormatError(f"{safe(member, 80)} has another size than its table says")
         return data
 
     return _guarded(path, look)

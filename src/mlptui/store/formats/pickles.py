@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 from mlptui.core.text import safe
 from mlptui.store.formats.contents import FormatError
 
-OPERATIONS = 400_000  # about a second at worst; a state_dict of 10,000 tensors takes 350,000
+OPERATIONS = 400_000  # about a second at worst; a state_dict of 10,000 tensors takes 370,000
+WEIGHTS = {"GLOBAL": 5, "INST": 5, "STRING": 3, "UNICODE": 3, "TUPLE1": 2, "TUPLE2": 2, "TUPLE3": 2}  # others count once
+BITS = 192  # of a whole number that count as one operation
 SIZE = 32 << 20
 NAME = 200  # characters of a name that are kept
 IMPORTS = 2_000
@@ -72,7 +74,7 @@ _VALUES = frozenset(
 
 
 def follow(stream: BinaryIO, left: list[int], imports: dict[Named, None]) -> Any:
-    """What one pickle would make; `left[0]` operations are allowed, and counted down.
+    """What one pickle would make; `left[0]` operations are allowed, and counted down, slow ones more than once.
 
     `imports` gets every name that reading it would import, wherever it stands: importing alone runs code, and what is called
     is imported first. Raises FormatError.
@@ -84,10 +86,10 @@ def follow(stream: BinaryIO, left: list[int], imports: dict[Named, None]) -> Any
             operation = _OPERATIONS[code]
             if operation.name == "STOP":
                 return machine.last()
-            left[0] -= 1
+            argument = operation.arg.reader(stream) if operation.arg else None
+            left[0] -= WEIGHTS.get(operation.name, 1) + (argument.bit_length() // BITS if type(argument) is int else 0)
             if left[0] < 0:
                 raise FormatError(f"its structure takes more than {OPERATIONS:,} operations")
-            argument = operation.arg.reader(stream) if operation.arg else None
             act[operation.name](argument)
     except FormatError:
         raise

@@ -12,6 +12,7 @@ from mlptui.store.formats.contents import FormatError
 MAGIC = b"PK\x03\x04"
 TABLE_LIMIT = 8 << 20  # of at most 180,000 members
 MEMBER_LIMIT = 100_000
+READ_LIMIT = 1 << 30  # bytes of all members together that are read to verify them, or as many as the file has
 _END_SIZE = 22
 _END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others zipfile reads without a bound
@@ -74,8 +75,14 @@ def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 
 def damaged(stream: BinaryIO) -> str:
-    """Read every member and compare it with its checksum; a sentence for the first that is not as it was, else ""."""
+    """Read every member and compare it with its checksum; a sentence for the first that is not as it was, else "".
+
+    Raises FormatError, OSError.
+    """
     with opened(stream) as archive:
+        total, whole = sum(info.file_size for info in archive.infolist()), os.fstat(stream.fileno()).st_size
+        if total > max(READ_LIMIT, whole):
+            raise FormatError(f"its members take {size(total)} when they are unpacked, too much to be verified")
         for info in archive.infolist():
             left = info.file_size
             try:

@@ -21,13 +21,15 @@ class Place:
 
 @dataclass(frozen=True)
 class ContentsView:
-    """The tree from row `first` on. `problem` says why there is none, `verified` what its checksums said."""
+    """The tree: `places` are those on screen, from row `first` on. `problem` says why there is none, `verified` what its
+    checksums said, `tensors` how many can be looked at."""
 
     file: str
     format: str = ""
     size: int = 0
     summary: str = ""
     places: list[Place] | None = None
+    tensors: int = 0
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
@@ -50,7 +52,7 @@ def draw(view: ContentsView, cells: int, rows: int, glyphs: Glyphs, focused: boo
         return panel(title, [], [[], [("reading ...", DIM)]], (cells, rows), glyphs, focused)
     fact: Line = [(f"{view.format} · {text.size(view.size)}", DIM)]
     body = _facts(view, cells - 4)
-    there = view.places[view.first : view.first + tree_rows(rows)]
+    there = view.places[: tree_rows(rows)]
     widest = max((text.width(_before(place) + _key(place)) for place in there), default=0)
     column = min(widest + 2, 44, max((cells - 4) // 2, 16))  # where what stands at a place begins
     for i, place in enumerate(there, view.first):
@@ -63,7 +65,8 @@ def _facts(view: ContentsView, cells: int) -> list[Line]:
     lines: list[Line] = [[(view.summary or "no tensors", STRONG)]]
     if view.refused:
         lines.append([("wants to call ", BAD), (text.cut(", ".join(view.refused), cells - 14), BAD)])
-        lines.append([("nothing of it was called, and nothing will be; its tensors can be read", DIM)])
+        more = "its tensors can be read" if view.tensors else "there are no tensors in it to look at"
+        lines.append([(text.cut(f"nothing of it was called, and nothing will be; {more}", cells), DIM)])
     else:
         lines.append([("plain data: it calls nothing", DIM)])
         lines.append([(text.cut(view.notes[0], cells), WARN)] if view.notes else [])

@@ -11,7 +11,6 @@ from mlptui.tui.render.cells import (
     GOOD,
     PLAIN,
     STRONG,
-    WARN,
     Glyphs,
     Line,
     columns,
@@ -23,7 +22,7 @@ from mlptui.tui.render.cells import (
 
 NAMES = ["", "run", "step", "epoch", "valid", "loss", "size", "age", "note"]
 RIGHT = {2, 3, 4, 5, 6, 7}
-FIXED = [6, 0, 9, 5, 6, 6, 8, 6, 0]
+FIXED = [6, 0, 9, 6, 6, 6, 8, 6, 0]
 FACTS = 7  # lines below the list
 LEAST = 12  # rows of a panel from which on they have room
 
@@ -53,6 +52,13 @@ class CheckpointRow:
     verified: str = ""
     saved: bool = False
     judged: tuple[str, ...] = ()
+    trained: str = ""  # how, in words
+    read: float = 0.0  # when it was verified, in seconds since the epoch
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return f"{self.run}, version {self.step:,}" if self.saved else f"{self.run}, step {self.step:,}"
 
     @property
     def damaged(self) -> str:
@@ -103,7 +109,7 @@ def cells_of(row: CheckpointRow, now: float, glyphs: Glyphs) -> list[str]:
     return [
         marks(row, glyphs)[0],
         text.safe(row.run, 200),
-        f"{row.step:,}",
+        f"v{row.step}" if row.saved else f"{row.step:,}",
         "-" if row.epoch is None else f"{row.epoch}",
         text.score(row.valid, row.score),
         text.loss(row.loss),
@@ -137,37 +143,38 @@ def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = 
             body.append([(written[: wide[0]], marks(row, glyphs)[1]), (written[wide[0] :], PLAIN)])
     chosen = view.rows[view.cursor] if view.cursor < len(view.rows) else None
     if chosen and rows >= LEAST + FACTS:
-        told = facts(chosen, cells - 4)
+        told = facts(chosen, cells - 4, view.now)
         spare = max(0, min(visible - len(view.rows), len(told) - FACTS))  # rows that the list does not need
         body = body[: visible + 1 - spare] + [[]] * (visible + 1 - spare - len(body))
-        body += [rule(f"{chosen.run} · step {chosen.step:,}"), *told[: FACTS + spare]]
+        body += [rule(chosen.title), *told[: FACTS + spare]]
     return panel(title, fact, body, (cells, rows), glyphs, focused)
 
 
-def facts(row: CheckpointRow, cells: int) -> list[Line]:
+def facts(row: CheckpointRow, cells: int, now: float = 0.0) -> list[Line]:
     """All that is known of one, what matters most first."""
     lines: list[Line] = []
     if row.damaged:
         lines += [[(line, BAD)] for line in wrapped(row.damaged, cells)[:2]]
     if row.note:
         lines += [[(line, STRONG)] for line in wrapped(row.note.replace("\n", " "), cells)[:2]]
-    said = [word for word, holds in (("best of its run", row.best), ("pinned: retention passes it by", row.pinned)) if holds]
+    said = [word for word, holds in (("best of its run", row.best), ("pinned", row.pinned)) if holds]
     if row.verified == "whole":
-        said.append("every byte as it was written")
+        said.append("every byte as it was written" + (f", {text.age(now - row.read)} ago" if now - row.read >= 1 else ""))
     if said:
-        lines.append([(", ".join(said), WARN if row.pinned and not row.best else GOOD)])
+        lines.append([(" · ".join(said), GOOD)])
     if row.judged:
         told = wrapped(" · ".join(row.judged), max(10, cells - 9))[:3]
         lines += [[("judged   " if not i else " " * 9, DIM), (line, STRONG)] for i, line in enumerate(told)]
-    lines.append([("network  ", DIM), (text.cut(text.safe(row.architecture or "-", 500), cells - 9), PLAIN)])
-    if row.why or row.created:
-        made = ", ".join(filter(None, (text.safe(row.why, 100), text.moment(row.created))))
-        lines.append([("made     ", DIM), (made, PLAIN)])
+    made = ", ".join(filter(None, (text.moment(row.created), text.safe(row.why, 200))))
+    known = [("network", row.architecture or "-"), ("trained", row.trained), ("made", made)]
+    lines += [[(f"{name:<9}", DIM), (text.cut(text.safe(words, 500), cells - 9), PLAIN)] for name, words in known if words]
+    lines.append([("folder   ", DIM), (end_of(text.safe(row.folder, 500), cells - 9), PLAIN)])
     if row.files:
         named = ", ".join(f"{text.safe(name, 40)} {text.size(size)}" for name, size, _ in row.files)
         lines.append([("files    ", DIM), (text.cut(named, cells - 9), PLAIN)])
-        lines.append([("sha256   ", DIM), (text.cut(row.files[0][2], cells - 9), DIM)])
-    lines.append([("folder   ", DIM), (end_of(text.safe(row.folder, 500), cells - 9), PLAIN)])
+        lines += [
+            [("sha256   ", DIM), (text.cut(f"{sha} {text.safe(name, 40)}", cells - 9), DIM)] for name, _, sha in row.files
+        ]
     return lines
 
 
@@ -194,4 +201,4 @@ def text_of(row: CheckpointRow) -> str:
         "pinned" if row.pinned else "",
         "damaged" if row.damaged else "",
     )
-    return " ".join((row.id, row.architecture, row.note, *words)).lower()
+    return " ".join((row.id, row.architecture, row.trained, row.note, *words)).lower()

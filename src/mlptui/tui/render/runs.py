@@ -41,9 +41,7 @@ def widths(cells: int) -> list[int]:
 
 
 def short_name(row: RunRow) -> str:
-    """The run's name without what the data column says already, and the random end of its id."""
-    end = row.id.rpartition("-")[2]
-    return f"{row.name.removeprefix(row.data + '-')}-{end}" if row.name else row.id
+    return text.short_name(row.name, row.data, row.id)
 
 
 def cells_of(row: RunRow, now: float, glyphs: Glyphs) -> list[str]:

@@ -149,7 +149,10 @@ class PlanScreen(ModalScreen[bool]):
         if not self.planned.coming + self.planned.equal:
             self._refuse("nothing of the file fits; m maps tensors by hand")
             return
-        plan = self.request
+        if not self.planned.coming:
+            self._refuse("all that fits is equal already, bit for bit; nothing would change")
+            return
+        plan = self.request.model_copy(update={"version": self.planned.version})
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Refused):

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +82,7 @@ class FilesCanvas(CursorCanvas):
     def show_rows(self, rows: list[CheckpointRow]) -> None:
         """New rows; the cursor stays on its checkpoint."""
         before = self.chosen.id if self.chosen else None
-        judged = host(self).desk.judged
-        self.all = [
-            replace(row, verified=self.verifier.known(row), judged=tuple(judged.get(row.folder, {}).values())) for row in rows
-        ]
+        self.all = [self.verifier.marked(row) for row in rows]
         self.loaded = True
         wanted = self.filter.lower().split()
         found = [row for row in self.all if all(word in files.text_of(row) for word in wanted)]
@@ -126,7 +122,7 @@ class FilesCanvas(CursorCanvas):
         if not (row := self._whole(self.action_load)):
             return
         if row.architecture:
-            self.post_message(LoadAsked(row.folder, row.architecture, _called(row), self._refused(row, self.action_load)))
+            self.post_message(LoadAsked(row.folder, row.architecture, row.title, self._refused(row, self.action_load)))
         else:
             self.post_message(
                 Noticed("it does not say of which network it is; L loads it into the one on the bench", bad=True)
@@ -142,7 +138,7 @@ class FilesCanvas(CursorCanvas):
     def action_test(self) -> None:
         if row := self._whole(self.action_test):
             refused = self._refused(row, self.action_test)
-            self.post_message(EvaluateAsked(row.folder, row.architecture, _called(row), row.data, refused))
+            self.post_message(EvaluateAsked(row.folder, row.architecture, row.title, row.data, refused, self._reload))
 
     def _whole(self, act: Callable[[], None]) -> CheckpointRow | None:
         """The one under the cursor; is it known to be damaged, the newest whole one of its run is offered to do `act` with."""
@@ -154,7 +150,12 @@ class FilesCanvas(CursorCanvas):
 
     def action_mark(self) -> None:
         if row := self._here():
-            self.marked = "" if self.marked == row.folder else row.folder
+            before = next((one for one in self.all if one.folder == self.marked), None)
+            self.marked = "" if before is row else row.folder
+            if before and self.marked:
+                self.post_message(Noticed(f"marked instead of {before.title}; = on another one compares the two"))
+            elif self.marked:
+                self.post_message(Noticed("marked; = on another one shows what changed from this one to that"))
             self.redraw()
 
     def action_compare(self) -> None:
@@ -177,7 +178,7 @@ class FilesCanvas(CursorCanvas):
         def read() -> tuple[list[Entry], int]:
             run = self._entry(row).run
             keep = run.recipe().checkpoints.keep
-            return collection.spare(run, keep), keep
+            return [entry for entry, why in collection.retention(run, keep) if not why], keep
 
         def told(found: tuple[list[Entry], int]) -> None:
             spare, keep = found
@@ -232,9 +233,12 @@ class FilesCanvas(CursorCanvas):
             if values and values["value"] and values["value"] != row.run:
                 work(self, lambda: collection.rename(self._paths, self._entry(row).run, values["value"]), renamed)
 
-        def renamed(run: Run) -> None:
+        def renamed(made: tuple[Run, dict[Path, Path]]) -> None:
+            run, moved = made
+            desk = host(self).desk
+            desk.removed_checkpoints = [moved.get(place, place) for place in desk.removed_checkpoints]
             self.post_message(Noticed(f"{row.run} is called {run.id} now"))
-            self._reload()
+            self._came(f"{run.id}/{row.id.partition('/')[2]}")
 
         if not row.saved:
             self.post_message(Noticed("a run keeps its id; e writes a note on a checkpoint", bad=True))
@@ -252,7 +256,7 @@ class FilesCanvas(CursorCanvas):
         if row := self._here():
             self._tell(
                 row,
-                f"{row.run}, step {row.step:,}: {'not pinned any more' if row.pinned else 'pinned'}",
+                f"{row.title}: {'not pinned any more' if row.pinned else 'pinned'}",
                 pinned=not row.pinned,
             )
 
@@ -265,7 +269,7 @@ class FilesCanvas(CursorCanvas):
                 self._tell(row, "noted" if values["value"] else "the note is gone", note=values["value"])
 
         told = "stands in this list and beside the checkpoint's folder; empty takes it away"
-        title = f"a note on step {row.step:,} of {row.run}"
+        title = f"a note on {row.title}"
         self.app.push_screen(LineScreen(title, "note", "what you want to remember of it", told, lambda _: "", row.note), given)
 
     def _tell(self, row: CheckpointRow, said: str, **changes: Any) -> None:
@@ -290,20 +294,27 @@ class FilesCanvas(CursorCanvas):
                 self.descending = not self.descending if value == self.sort else value in LARGEST_FIRST
                 self.sort = value
                 self.refresh_rows()
+                self.place_cursor(0)  # one sorts to see what is first
 
         told = {"": "what was saved by hand, then the newest run's", self.sort: "as it is now; turns it round"}
         names = [
             Choice(name or USUAL, told.get(name, "") if name or self.sort else "as it is now", name) for name in ("", *SORTS)
         ]
-        now = self.sort or USUAL
-        self.app.push_screen(ChoiceScreen(f"sort by (now: {now})", "a column", names, _no_column, paths=False), chosen)
+        screen = ChoiceScreen(f"sort by (now: {self.sort or USUAL})", "a column", names, _no_column, paths=False)
+        screen.at = ["", *SORTS].index(self.sort)
+        self.app.push_screen(screen, chosen)
 
     def action_clear(self) -> None:
         if self.verifier.stop():
             self.post_message(Noticed("verifying ends with the one under way"))
             self.redraw()
             return
-        self.filter = self.sort = ""
+        if self.filter:
+            self.filter = ""
+        elif self.marked:
+            self.marked = ""
+        else:
+            self.sort = ""
         self.refresh_rows()
 
     def action_copy(self) -> None:
@@ -319,7 +330,7 @@ class FilesCanvas(CursorCanvas):
                     lambda place: self.post_message(Noticed(f"copied to {place}")),
                 )
 
-        title = f"copy step {row.step:,} of {row.run}"
+        title = f"copy {row.title}"
         told = "a folder; the copy is verified, and looked into with o in area 3"
         self.app.push_screen(LineScreen(title, "to", "~/models", told, lambda _: ""), given)
 
@@ -340,7 +351,7 @@ class FilesCanvas(CursorCanvas):
 
         def removed(place: Path) -> None:
             host(self).desk.removed_checkpoints.append(place)
-            self.post_message(Noticed(f"step {row.step:,} of {row.run} is deleted; u brings it back"))
+            self.post_message(Noticed(f"{row.title} is deleted; u brings it back"))
             self._reload()
 
         def answered(yes: bool | None) -> None:
@@ -348,7 +359,7 @@ class FilesCanvas(CursorCanvas):
                 work(self, lambda: collection.remove(self._paths, collection.exact(self._paths, row.id)), removed)
 
         best = "It is the best of its run. " if row.best else ""
-        text = f"step {row.step:,} of {row.run}\n{best}u brings it back until the viewer ends."
+        text = f"{row.title}\n{best}u brings it back until the viewer ends."
         self.app.push_screen(Question("delete this checkpoint?", text, "delete it", "keep it"), answered)
 
     def action_undo(self) -> None:
@@ -356,14 +367,14 @@ class FilesCanvas(CursorCanvas):
         if not removed:
             self.post_message(Noticed("nothing to bring back"))
             return
-        place = removed[-1]
+        place = removed.pop()  # one that cannot be brought back stays in the trash, and the next u takes the one before it
 
         def restored(name: str) -> None:
-            removed.remove(place)
             self.post_message(Noticed(f"{name} is back"))
             self._came(name)
 
-        work(self, lambda: collection.restore(self._paths, place), restored)
+        if not work(self, lambda: collection.restore(self._paths, place), restored):
+            removed.append(place)
 
     # what they share
 
@@ -378,10 +389,6 @@ class FilesCanvas(CursorCanvas):
 
     def _reload(self) -> None:
         self.post_message(RowsChanged())
-
-
-def _called(row: CheckpointRow) -> str:
-    return f"{row.run}, step {row.step:,}"
 
 
 def _same_run(one: CheckpointRow, other: CheckpointRow) -> bool:

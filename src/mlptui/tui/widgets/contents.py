@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from mlptui.core.errors import MlptuiError
+from mlptui.store import checkpoints
 from mlptui.store.formats import opening
-from mlptui.store.formats.contents import Contents, Node, name_of, summary
+from mlptui.store.formats.contents import Contents, Node, summary
 from mlptui.tui import keys
 from mlptui.tui.desk import host
 from mlptui.tui.messages import CompareAsked, LookedInto, Noticed, PlanAsked
@@ -13,9 +14,9 @@ from mlptui.tui.render.cells import Line
 from mlptui.tui.render.contents import Place
 from mlptui.tui.widgets.cursor import CursorCanvas
 
-Seen = tuple[
-    Contents, str, set[tuple[str, ...]], bool
-]  # with a summary, the places that begin open, and whether there are tensors
+Where = tuple[tuple[str, ...], Node]
+Names = dict[tuple[str, ...], str]
+Seen = tuple[Contents, str, set[tuple[str, ...]], Names]  # with a summary, the places that begin open, names in area 3
 OPEN = 400  # places up to which a tree begins unfolded
 
 
@@ -28,13 +29,13 @@ class ContentsCanvas(CursorCanvas):
         self.file: Path | None = None
         self._found: Contents | None = None
         self._problem = self._verified = self._summary = ""
-        self._tensors = False
+        self._names: Names = {}
         self._open: set[tuple[str, ...]] = set()
-        self._places: list[Place] | None = None
+        self._rows: list[Where] | None = None
 
     def show(self, file: Path) -> None:
         """Read the file's structure, and show it."""
-        self.file, self._found, self._problem, self._verified, self._places = file, None, "", "", None
+        self.file, self._found, self._problem, self._verified, self._rows, self._names = file, None, "", "", None, {}
         self.cursor = self.first = 0
         self.redraw()
 
@@ -42,7 +43,7 @@ class ContentsCanvas(CursorCanvas):
             made = opening.read(file)
             every = list(made.walk())
             unfolded = {path for path, node in every if node.children and (len(every) <= OPEN or not path)}
-            return made, summary(made), unfolded, any(node.tensor for _, node in every)
+            return made, summary(made), unfolded, made.looked_at()
 
         def done(found: Seen | None, error: Exception | None) -> None:
             if self.file != file:
@@ -50,7 +51,7 @@ class ContentsCanvas(CursorCanvas):
             if found is None:
                 self._problem = str(error) if isinstance(error, MlptuiError) else repr(error)
             else:
-                self._found, self._summary, self._open, self._tensors = found
+                self._found, self._summary, self._open, self._names = found
                 self._arrange()
             self.redraw()
 
@@ -59,30 +60,32 @@ class ContentsCanvas(CursorCanvas):
 
     def _arrange(self) -> None:
         assert self._found is not None
-        places: list[Place] = []
+        rows: list[Where] = []
+        waiting: list[Where] = [((), self._found.root)]
+        while waiting:
+            path, node = waiting.pop()
+            rows.append((path, node))
+            if path in self._open:
+                waiting.extend(((*path, key), child) for key, child in reversed(node.children))
+        self._rows = rows
 
-        def add(path: tuple[str, ...], node: Node) -> None:
-            unfolded = path in self._open if node.children else None
-            name = name_of(path) if node.tensor is not None else ""
-            places.append(Place(path, node.words, name, node.call, unfolded))
-            if unfolded:
-                for key, child in node.children:
-                    add((*path, key), child)
-
-        add((), self._found.root)
-        self._places = places
+    def _place(self, row: Where) -> Place:
+        path, node = row
+        return Place(path, node.words, self._names.get(path, ""), node.call, path in self._open if node.children else None)
 
     def row_count(self) -> int:
-        return len(self._places or ())
+        return len(self._rows or ())
 
     def visible_rows(self) -> int:
         return contents.tree_rows(self.size.height)
 
     def draw(self, width: int, height: int) -> list[Line]:
         found = self._found
+        there = None if self._rows is None else self._rows[self.first : self.first + self.visible_rows()]
         view = contents.ContentsView(
             file=str(self.file or ""), format=found.format if found else "", size=found.size if found else 0,
-            summary=self._summary, places=self._places, refused=found.refused if found else (),
+            summary=self._summary, places=None if there is None else [self._place(row) for row in there],
+            tensors=len(self._names), refused=found.refused if found else (),
             notes=found.notes if found else (), problem=self._problem, cursor=self.cursor, first=self.first,
             verified=self._verified,
         )  # fmt: skip
@@ -90,8 +93,8 @@ class ContentsCanvas(CursorCanvas):
 
     @property
     def chosen(self) -> Place | None:
-        places = self._places or []
-        return places[self.cursor] if self.cursor < len(places) else None
+        rows = self._rows or []
+        return self._place(rows[self.cursor]) if self.cursor < len(rows) else None
 
     # keys
 
@@ -108,21 +111,23 @@ class ContentsCanvas(CursorCanvas):
             self.place_cursor(self.cursor)
         elif place.call:
             self.post_message(Noticed("that would be called by a reader that trusts the file; here it is only named"))
+        elif self._rows is not None and self._rows[self.cursor][1].tensor is not None:
+            self.post_message(Noticed("numbers of this type are not shown"))
 
     def action_tensors(self) -> None:
-        if self._found is not None and self.file is not None and self._tensors:
+        if self._found is not None and self.file is not None and self._names:
             self.post_message(LookedInto(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to look at"))
 
     def action_plan(self) -> None:
-        if self._found is not None and self.file is not None and self._tensors:
+        if self._found is not None and self.file is not None and self._names:
             self.post_message(PlanAsked(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to load"))
 
     def action_compare(self) -> None:
-        if self._found is not None and self.file is not None and self._tensors:
+        if self._found is not None and self.file is not None and self._names:
             self.post_message(CompareAsked(str(self.file)))
         else:
             self.post_message(Noticed("there are no tensors to compare"))
@@ -137,7 +142,7 @@ class ContentsCanvas(CursorCanvas):
                 self._verified = said or (str(error) if isinstance(error, MlptuiError) else repr(error))
                 self.redraw()
 
-        if host(self).background["verify"].submit(lambda: opening.verify(file), verified):
+        if host(self).background["verify"].submit(lambda: checkpoints.verify_file(file), verified):
             self._verified = "comparing with the checksums ..."
             self.redraw()
         else:
