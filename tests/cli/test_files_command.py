@@ -77,7 +77,7 @@ def test_only_the_first_places_are_shown_unless_all_are_asked_for(mlptui, folder
 
 def test_what_would_be_called_is_named_and_not_called(mlptui, folder: Path, tmp_path: Path) -> None:
     said = mlptui("files", "show", str(folder / "evil.pt"))
-    assert said.code == 1 and "posix.mkdir" in said.err and "not done" in said.err and "[2]" in said.out
+    assert said.code == 1 and "posix.mkdir" in said.err and "nothing of that was called" in said.err and "[2]" in said.out
     said = mlptui("files", "show", str(folder / "evil.pt"), "--json")
     assert said.code == 1 and said.json["calls"] == ["posix.mkdir"]
     assert mlptui("files", "verify", str(folder / "evil.pt")).code == 0

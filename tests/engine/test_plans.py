@@ -255,6 +255,35 @@ def test_a_checkpoint_is_loaded_by_its_name_and_one_flipped_byte_refuses_it(work
         assert said.endswith(f"the newest whole one is {third.id}"), said
 
 
+def test_a_plan_is_done_only_to_the_file_that_it_was_drawn_for(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    file = tmp_path / "w.safetensors"
+    save_file(theirs, file)
+    plan = Plan(source=str(file))
+    drawn = plan.model_copy(update={"version": planned(workbench, plan).version})
+    save_file({**theirs, "0.bias": torch.ones(6)}, file)
+    before = held(workbench)
+    assert "has changed since its plan was drawn" in refused(workbench, Load(plan=drawn))
+    assert held(workbench) == before
+    answered(workbench, Load(plan=plan.model_copy(update={"version": planned(workbench, plan).version})))
+
+
+def test_what_is_called_otherwise_is_compared_with_its_counterpart(
+    workbench: Workbench, theirs: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one.safetensors", tmp_path / "other.pt"
+    save_file(theirs, one)
+    moved = {f"module.{name}": tensor + (1 if name == "3.bias" else 0) for name, tensor in theirs.items()}
+    torch.save({"state_dict": moved | {"module.new": torch.ones(3)}}, other)
+    listed = answered(workbench, List(source=f"{one}..{other}"))
+    assert [row.path for row in listed.rows] == [*sorted(theirs)] and "9 with other names there" in listed.of
+    assert "1 tensor not in both" in listed.of
+    numbers = dict(answered(workbench, Measure(source=f"{one}..{other}", paths=tuple(theirs))).numbers)
+    assert numbers["3.bias"].largest == pytest.approx(1, abs=1e-6) and numbers["3.bias"].changed == 1
+    assert numbers["3.weight"].largest == 0
+
+
 @pytest.mark.parametrize("make", [None, b"", b"import os\n" * 9, b"\x80\x02cos\nsystem\n(S'touch ran'\ntR."], ids=repr)
 def test_what_is_no_file_of_tensors_is_one_sentence(workbench: Workbench, tmp_path: Path, make: bytes | None) -> None:
     file = tmp_path / "w.pt"

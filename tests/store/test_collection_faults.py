@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tensors import tensor_file
 from test_checkpoint_faults import ERRNOS, Fault, faulty, refuse
 
 from mlptui.core.errors import MlptuiError
-from mlptui.store import checkpoints, collection
+from mlptui.store import atomic, checkpoints, collection
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 
@@ -127,28 +128,53 @@ def operation_again(paths: Paths, operation: Callable[[Paths], None]) -> None:
 
 
 def test_kills_at_random_moments_of_all_of_them(tmp_path: Path, counts) -> None:
-    """500 with --campaign."""
+    """500 with --campaign. What the process said it had committed before it was killed is there, byte for byte."""
     chance = random.Random(6)
 
     def back(paths: Paths) -> None:
         collection.rename(paths, Run(paths.saved / "three"), "two")
 
+    def retention(paths: Paths) -> None:
+        parent = paths.runs / "trained" / "checkpoints"
+        step = 10 + max((int(folder.name[5:]) for folder in checkpoints.folders(parent)), default=0)
+        checkpoints.commit(parent, step, FILES, {"metrics": {"valid_accuracy": 1 / step}})
+        checkpoints.prune(parent, keep=2)
+
+    done: Counter[str] = Counter()
     for i in range(counts(40, 500)):
         paths = prepared(tmp_path / f"r{i}")
+        atomic.make_folder(paths.runs / "trained" / "checkpoints")
+        told, tell = os.pipe()
 
-        def work(paths: Paths = paths, seed: int = i) -> int:
+        def work(paths: Paths = paths, seed: int = i, tell: int = tell) -> int:
             order = random.Random(seed)
             while True:
+                operation = order.choice((*OPERATIONS, back, retention))
                 try:
-                    order.choice((*OPERATIONS, back))(paths)
+                    operation(paths)
+                    os.write(tell, f"{operation.__name__}\n".encode())
                 except MlptuiError:  # what it is about is in the trash, or has another name
                     pass
 
         pid = fork(work)
-        time.sleep(chance.random() * 0.02)  # the moment is what is random here; nothing is waited for
+        os.close(tell)
+        time.sleep(chance.random() * 0.05)  # the moment is what is random here; nothing is waited for
         os.kill(pid, signal.SIGKILL)
         exit_code(pid)
-        assert whole(paths) >= 4
+        with os.fdopen(told) as stream:
+            committed = Counter(stream.read().split())
+        done += committed
+        trained = Run(paths.runs / "trained")
+        kept, damaged = checkpoints.listed(trained.checkpoints)
+        saved = whole(paths) - len(kept)
+        assert not damaged and 4 + committed["save"] <= saved <= 5 + committed["save"]
+        if last := 10 * committed["retention"]:
+            assert {10, last} <= {one.step for one in kept}, "the best and the newest"
+            assert len(kept) <= 4
+        if committed["note"]:
+            about = collection.find(paths, "one/1").about
+            assert (about.note, about.pinned) == ("another", True)
+    assert set(done) == {operation.__name__ for operation in (*OPERATIONS, back, retention)}, "each was done, and broken off"
 
 
 def test_a_disk_that_is_full_at_random_moments_loses_nothing(small_disk: Path) -> None:

@@ -61,7 +61,7 @@ def test_train_stop_load_the_best_compare_export_and_run_it_elsewhere(terminal, 
     viewer.press("l")
     viewer.wait_for("is on the bench", 60)
     viewer.press("L")
-    viewer.wait_for("4 equal already", 60)  # the plan of what is there already
+    viewer.wait_for("4 are equal already", 60)  # the plan of what is there already
     viewer.press("\x1b")
     viewer.wait_for("checkpoints")
     viewer.press("=")

@@ -172,8 +172,9 @@ async def test_a_file_is_compared_with_another_one_and_with_a_checkpoint(make_ap
         await settle(pilot, lambda: "more" in screen_text(app))
         await press(pilot, "equals_sign")
         await settle(pilot, lambda: "compare this file" in screen_text(app))
-        await answered(pilot, "no such")
-        await settle(pilot, lambda: "no such" in notice(app), 60)
+        app.focused.value = "no such"
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "no run is called 'no such'" in screen_text(app), 60)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -459,7 +460,6 @@ async def test_a_list_and_a_dictionary_of_a_file_of_others_are_written_and_read_
             await settle(pilot, lambda name=name: f"{name}: read back: 2 of 2 tensors equal" in screen_text(app), 60)
         await press(pilot, "w")
         for name, why in (
-            ("x.npy", "a .npy file has one tensor, and 2 are chosen"),
             ("x.xyz", "the ending is one of"),
             ("no/such/x.pt", "there is no folder"),
             ("list.pt", "already; choose another name"),
@@ -470,8 +470,20 @@ async def test_a_list_and_a_dictionary_of_a_file_of_others_are_written_and_read_
         app.focused.value = str(tmp_path / "one.pt")
         await press(pilot, "tab")
         await settle(pilot, lambda: app.focused.field.name == "as")
-        await press(pilot, *"tensor", "enter")
-        await settle(pilot, lambda: "one tensor is wanted, and 2 are chosen" in screen_text(app), 60)
+        await press(pilot, *"tensor", "enter")  # alone: the one under the cursor
+        await settle(pilot, lambda: "one.pt: read back: 1 of 1 tensor equal" in screen_text(app), 60)
+        await press(pilot, "down", "w")
+        app.focused.value = str(tmp_path / "two.npy")
+        await press(pilot, "enter")
+        await settle(pilot, lambda: "two.npy: read back: 1 of 1 tensor equal" in screen_text(app), 60)
+        await press(pilot, "up", "M", "w")
+        for name, form, why in (("x.npy", "", "and 2 are marked"), ("x.pt", "tensor", "and 2 are marked")):
+            for line, value in zip(app.screen.lines, (str(tmp_path / name), form), strict=True):
+                line.value = value
+            await press(pilot, "enter")
+            await settle(pilot, lambda why=why: why in screen_text(app))
+    assert torch.equal(torch.load(tmp_path / "one.pt", weights_only=True), torch.arange(4))
+    assert np.array_equal(np.load(tmp_path / "two.npy"), np.zeros(2, np.float32))
     one, other = torch.load(tmp_path / "list.pt", weights_only=True)
     assert torch.equal(one, torch.arange(4)) and torch.equal(other, torch.zeros(2))
     assert sorted(load_file(tmp_path / "dict.safetensors")) == ["0", "1.k"]

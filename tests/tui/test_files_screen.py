@@ -1,5 +1,6 @@
 """Area 6: the checkpoints of real runs, by keys; and as lines at any size."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlptui.tui.render import files
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.render.files import CheckpointRow, FileList, draw
 from mlptui.tui.screens.files import FilesScreen
+from mlptui.tui.screens.writing import ExportScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas
 
 from .conftest import screen_text, settle
@@ -27,6 +29,8 @@ from .test_render import HOSTILE, exact
 
 NET = "nn.Sequential(nn.Linear(3, 2))"
 SIZES = [(80, 24), (120, 40)]
+UMASK = os.umask(0o022)
+os.umask(UMASK)
 GLYPHS = [Glyphs(), Glyphs(ascii=True), Glyphs(colourless=True)]
 
 
@@ -216,6 +220,60 @@ async def test_one_is_copied_out_and_looked_into(make_app, trained, tmp_path: Pa
         await settle(pilot, lambda: "step 0 of " in screen_text(app), 60)
 
 
+async def test_one_is_exported_by_its_ending_and_nothing_is_replaced_without_a_yes(make_app, trained, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    run = trained("one", {0: 0.1, 10: 0.9})
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = await files_of(pilot, 2)
+
+        async def export(to: str, form: str = "") -> None:
+            await pilot.press("x")
+            await settle(pilot, lambda: isinstance(app.screen, ExportScreen))
+            for line, value in zip(app.screen.lines, (to, form), strict=True):
+                line.value = value
+            await pilot.press("enter")
+
+        for to, form, why in (
+            ("", "", "the name of a file"),
+            ("x.gif", "", "the ending is one of"),
+            ("x", "zip", "as: script, tensorboard"),
+            (str(tmp_path / "none" / "x.pt"), "", "there is no folder"),
+        ):
+            await export(to, form)
+            await settle(pilot, lambda why=why: why in screen_text(app))
+            await pilot.press("escape")
+            await settle(pilot, lambda: isinstance(app.screen, FilesScreen))
+        file = tmp_path / "one.safetensors"
+        await export(str(file))
+        await settle(pilot, lambda: "writing one.safetensors" in screen_text(app) and "esc stops" in screen_text(app))
+        await settle(pilot, file.exists, 60)
+        await settle(pilot, lambda: "2 of 2 tensors equal, bit for bit" in app.desk.notice and not view.exporter.doing)
+        assert file.stat().st_mode & 0o777 == 0o666 & ~UMASK
+        assert float(load_file(file)["0.weight"][0, 0]) == 10
+
+        file.write_bytes(b"mine")
+        for key, replaced in (("n", False), ("y", True)):
+            await export(str(file))
+            await settle(pilot, lambda: "is there already" in screen_text(app))
+            await pilot.press("enter")  # says neither yes nor no
+            assert file.read_bytes() == b"mine"
+            await pilot.press(key)
+            await settle(pilot, lambda: isinstance(app.screen, FilesScreen) and not view.exporter.doing, 60)
+            assert (file.read_bytes() != b"mine") is replaced
+
+        await export(str(tmp_path / "net.pt2"))  # what takes long is stopped, and leaves nothing
+        await settle(pilot, lambda: "writing net.pt2" in screen_text(app))
+        await pilot.press("escape")
+        await settle(pilot, lambda: "stopped; nothing was written" in app.desk.notice, 60)
+        assert sorted(tmp_path.iterdir()) == sorted([file, app.paths.data])
+
+        damage(run, 10)
+        await export(str(tmp_path / "two.safetensors"))
+        await settle(pilot, lambda: "is damaged" in app.desk.notice and "the newest whole one is" in app.desk.notice, 60)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_two_steps_are_compared_tensor_by_tensor_the_largest_change_first(make_app, trained, size) -> None:
     run = trained("one", {0: 0.1, 10: 0.9, 20: 0.8})
@@ -234,6 +292,8 @@ async def test_two_steps_are_compared_tensor_by_tensor_the_largest_change_first(
         assert f"changes from step 10 to 20 of {run.id}" in text and "100 %" in text and "largest▼" in text
         assert "esc Back" in text
         await pilot.press("escape")
+        await settle(pilot, lambda: app.current_mode == "files" and isinstance(app.screen, FilesScreen))
+        await pilot.press("3")
         await settle(pilot, lambda: not state.source and state.listed is not None and not state.sort, 60)
         assert "largest" not in screen_text(app)
 
@@ -264,7 +324,9 @@ async def test_the_steps_of_a_run_are_gone_through_and_tensor_and_view_stay(make
         await looked_at("home", "j", "=", told="changes from step 10 to 20 of")
         for key, told in ((">", "changes from step 10 to 30 of"), ("<", "changes from step 10 to 20 of")):
             await looked_at(key, told=told)
-        await pilot.press("escape", "<")
+        await pilot.press("escape")
+        await settle(pilot, lambda: isinstance(app.screen, FilesScreen))
+        await pilot.press("3", "<")
         await settle(pilot, lambda: "< and > go through a run's checkpoints" in screen_text(app), 60)
 
 

@@ -19,7 +19,7 @@ from mlptui.store.paths import Paths
 from mlptui.tui.parameters_state import SHOWS, ParametersState
 from mlptui.tui.render import tensor
 from mlptui.tui.render.cells import Glyphs, Line, panel, plain
-from mlptui.tui.render.parameters import SORTS, SORTS_COMPARED, Table, table
+from mlptui.tui.render.parameters import COMPARED, SORTS, SORTS_COMPARED, Table, table
 from mlptui.tui.workbench import Asked, Workbench
 
 from .test_render import HOSTILE, exact
@@ -215,14 +215,14 @@ def test_the_column_that_is_sorted_by_has_an_arrow(name: str) -> None:
 @pytest.mark.parametrize("name", SORTS_COMPARED)
 def test_what_changed_is_sorted_by_each_of_its_columns(name: str) -> None:
     numbers = known(largest=0.5, relative=0.25, cosine=0.999, changed=0.125)
-    lines = texts(table(view([row()], numbers, sort=name, compared=True), 260, 6, Glyphs(), False))
+    lines = texts(table(view([row()], numbers, sort=name, columns=COMPARED), 260, 6, Glyphs(), False))
     assert f"{name}▲ " in lines[1], lines
     assert all(cell in lines[2] for cell in ("0.5000", "0.2500", "0.9990", "12 %")), lines
 
 
 @pytest.mark.parametrize("cells", range(40, 200, 7))
 def test_what_changed_fits_any_width_and_the_most_telling_columns_come_first(cells: int) -> None:
-    lines = texts(table(view([row()], known(largest=1.0), compared=True), cells, 6, Glyphs(), True))
+    lines = texts(table(view([row()], known(largest=1.0), columns=COMPARED), cells, 6, Glyphs(), True))
     assert {len(line) for line in lines} == {cells}
     heads = [name for name in ("shape", "largest", "relative", "cosine", "changed", "histogram") if name in lines[1]]
     assert heads == ["shape", "largest", "relative", "cosine", "changed", "histogram"][: len(heads)]
@@ -551,3 +551,14 @@ def test_numbers_that_are_not_finite_reach_the_bench(tmp_path: Path, numbers: tu
     bench._next()
     request = REQUESTS.validate_python(json.loads(sent[0])["request"])
     assert [str(n) for n in request.numbers] == [str(n) for n in numbers]
+
+
+@pytest.mark.parametrize(("cells", "rows", "small"), [(76, 12, 2), (76, 40, 1), (20, 40, 2), (10, 6, 4), (1, 1, 28)])
+def test_pictures_are_made_smaller_until_one_has_room_whole(cells: int, rows: int, small: int) -> None:
+    assert tensor.shrink(cells, rows, (28, 28)) == small
+    assert small == 28 or ((-(-28 // small) + 1) // 2 + 1 <= rows - 1 and -(-28 // small) <= cells)
+
+
+def test_a_smaller_picture_has_the_means() -> None:
+    assert tensor.means(tuple(range(12)), 4, 2) == (2.5, 4.5, 8.5, 10.5)
+    assert tensor.means((1.0, 2.0, 3.0), 3, 2) == (1.5, 3.0)

@@ -81,7 +81,7 @@ def _metrics(options: argparse.Namespace, out: Path, suffix: str) -> int:
         return 0
     data = metrics.as_json(run) if suffix == ".json" else metrics.as_csv(run, options.epochs)
     try:
-        atomic.replace(out, data)
+        atomic.replace(out, data, shared=True)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {atomic.reason(error)}") from None
     _told(options, f"{out}, {len(data):,} bytes", out=str(out), size=len(data))

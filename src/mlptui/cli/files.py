@@ -125,7 +125,9 @@ def _show(options: argparse.Namespace) -> int:
     for note in found.notes:
         output.narrate(note)
     if found.refused:
-        output.narrate(f"it wants to call {', '.join(found.refused)}; that was not done. Its tensors can be read all the same")
+        what = "it is a pickled network, and needs" if found.only_layers else "it wants to call"
+        more = ". Its tensors can be read all the same" if found.looked_at() else ""
+        output.narrate(f"{what} {', '.join(found.refused)}; nothing of that was called{more}")
         return 1
     return 0
 

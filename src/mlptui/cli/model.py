@@ -263,7 +263,7 @@ def _code(options: argparse.Namespace) -> int:
     if not options.out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {options.out.absolute().parent}")
     try:
-        atomic.replace(options.out.absolute(), text.encode())
+        atomic.replace(options.out.absolute(), text.encode(), shared=True)
         write_arrays(library.load(places, recipe.data.name), options.out.absolute().parent / f"{facts.name}.npz")
     except OSError as error:
         raise UsageError(f"{options.out} cannot be written: {atomic.reason(error)}") from None

@@ -215,7 +215,7 @@ def _write_array(file: Path, value: Any) -> None:
     buffer = io.BytesIO()
     np.save(buffer, (value.float() if value.dtype == torch.bfloat16 else value).numpy(), allow_pickle=False)
     try:
-        atomic.replace(file, buffer.getvalue())
+        atomic.replace(file, buffer.getvalue(), shared=True)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {atomic.reason(error)}") from None
 
@@ -366,14 +366,16 @@ def _diff(options: argparse.Namespace) -> int:
     from mlptui.cli import output
     from mlptui.core.text import counted, number
     from mlptui.engine.parameters import tensors
-    from mlptui.engine.parameters.files import difference
+    from mlptui.engine.parameters.files import difference, matched
 
     models = [opened(where, options.seed).now.model for where in (options.source, options.other)]
     one, other = (tensors.tensors(model) for model in models)
     left_out = sum(getattr(model, "left_out", 0) for model in models)
     rows: list[dict[str, Any]] = []
-    for path in dict.fromkeys((*one, *other)):
-        a, b = one.get(path), other.get(path)
+    pairs = matched(*({path: n.tensor for path, n in side.items() if not n.lazy} for side in (one, other)))
+    taken = {also for path, also in pairs.items() if path != also}
+    for path in dict.fromkeys((*one, *(path for path in other if path not in taken))):
+        a, b = one.get(path), other.get(pairs.get(path, path))
         if a is None or b is None:
             rows.append({"path": path, "differs": "only in the first" if b is None else "only in the second"})
         elif a.lazy or b.lazy or a.tensor.shape != b.tensor.shape:
@@ -383,6 +385,7 @@ def _diff(options: argparse.Namespace) -> int:
             rows.append({"path": path, "differs": ""})
         else:
             rows.append({"path": path, "differs": "values", **difference(a.tensor, b.tensor)._asdict()})
+    rows = [{**row, "other": pairs.get(row["path"], row["path"])} for row in rows]
     rows.sort(key=_least_alike)
     if options.json:
         for row in rows:
@@ -391,7 +394,7 @@ def _diff(options: argparse.Namespace) -> int:
         header = ["path", "difference", "largest", "relative", "cosine", "changed"]
         lines = [
             [
-                r["path"],
+                r["path"] if r["other"] == r["path"] else f"{r['path']} ({r['other']})",
                 r["differs"] or "none, bit for bit",
                 *(number(r.get(k)) for k in ("largest", "relative", "cosine", "changed")),
             ]

@@ -110,7 +110,7 @@ def packed(model: nn.Module, text: str) -> bytes:
 
 def write(file: Path, data: bytes) -> None:
     """Raises OSError, StorageError."""
-    atomic.replace(file, data, durable=False)
+    atomic.replace(file, data, durable=False, shared=True)
 
 
 def load(model: nn.Module, file: Path, text: str) -> str:

@@ -29,18 +29,13 @@ def fsync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def fsync_file(path: Path) -> None:
-    """What another library wrote. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def write_new(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
+    """Create a file that must not exist, for this user alone unless it is `shared`: then others may what the umask lets them.
 
-
-def write_new(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Create a file that must not exist. Raises OSError; a part that was written stays (the caller sweeps)."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    Raises OSError; a part that was written stays (the caller sweeps).
+    """
+    mode = 0o666 if shared else 0o600
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         write_all(fd, data)
         if durable:
@@ -49,11 +44,11 @@ def write_new(path: Path, data: bytes, *, durable: bool = True) -> None:
         os.close(fd)
 
 
-def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
+def replace(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
     """Replace a file's content in one step. Raises OSError and leaves the old content and no temporary file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        write_new(temporary, data, durable=durable)
+        write_new(temporary, data, durable=durable, shared=shared)
         os.rename(temporary, path)
     except OSError:
         unlink_quietly(temporary)
@@ -62,7 +57,7 @@ def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
         fsync_folder(path.parent)
 
 
-def commit_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> None:
+def commit_folder(parent: Path, name: str, files: Mapping[str, bytes], *, shared: bool = False) -> None:
     """Make `parent/name` appear by one rename after everything in it is durable; `files` are written in order.
 
     Raises OSError (FileExistsError if the name is taken) with no temporary folder left behind where that can be helped.
@@ -71,10 +66,10 @@ def commit_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> None:
     if final.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
     temporary = parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
-    os.mkdir(temporary, 0o700)
+    os.mkdir(temporary, 0o777 if shared else 0o700)
     try:
         for file_name, data in files.items():
-            write_new(temporary / file_name, data)
+            write_new(temporary / file_name, data, shared=shared)
         fsync_folder(temporary)
         os.rename(temporary, final)
     except BaseException:

@@ -354,7 +354,7 @@ def copy_out(entry: Entry, parent: Path) -> Path:
     with _told(f"{entry.id} cannot be copied to {parent}"):
         atomic.make_folder(parent)
         try:
-            atomic.commit_folder(parent, final.name, files)
+            atomic.commit_folder(parent, final.name, files, shared=True)
         except FileExistsError:
             raise CheckpointError(f"{final} exists already") from None
     return final

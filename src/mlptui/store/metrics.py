@@ -53,7 +53,7 @@ def as_json(run: Run) -> bytes:
 
 
 def as_tensorboard(run: Run, folder: Path) -> int:
-    """Scalars by step and by epoch into the run's event file in `folder`; gives how many. Raises RunError, StorageError."""
+    """Scalars by step and by epoch into the run's event file in `folder`; gives how many. Raises RunError."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -82,8 +82,8 @@ def as_tensorboard(run: Run, folder: Path) -> int:
         for name, tag in (("valid_loss", "loss/valid"), ("valid_accuracy", "accuracy/valid"), ("train_loss", "loss/epoch")):
             scalar(tag, epoch[name], epoch["step"], epoch["wall"])
     try:
-        atomic.make_folder(folder)
-        atomic.replace(folder / f"events.out.tfevents.{int(began):010}.{run.id}", stream.getvalue())
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.replace(folder / f"events.out.tfevents.{int(began):010}.{run.id}", stream.getvalue(), shared=True)
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {atomic.reason(error)}") from None
     return count

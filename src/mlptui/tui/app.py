@@ -34,6 +34,7 @@ from mlptui.tui.checkpoint_work import CheckpointWork
 from mlptui.tui.desk import Desk, Host, while_running
 from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
+    CodeAsked,
     ContinueAsked,
     DataChosen,
     DataUseAsked,
@@ -171,6 +172,7 @@ class MlptuiApp(KeysInOrder):
             "files",
             "verify",
             "prove",
+            "export",
         ):
             self.background[name] = Background(name, loop, wanted)
         if self.is_headless is False:
@@ -349,8 +351,9 @@ class MlptuiApp(KeysInOrder):
         self.train_screen.watch_run(message.run)
 
     def on_looked_into(self, message: LookedInto) -> None:
+        came_from = self.current_mode
         self.action_area("params")
-        self.params_screen.look_into(message.source, message.tensor)
+        self.params_screen.look_into(message.source, message.tensor, came_from)
 
     def on_plan_asked(self, message: PlanAsked) -> None:
         self.checkpoint_work.plan(message)
@@ -360,6 +363,9 @@ class MlptuiApp(KeysInOrder):
 
     def on_evaluate_asked(self, message: EvaluateAsked) -> None:
         self.checkpoint_work.evaluate(message)
+
+    def on_code_asked(self, message: CodeAsked) -> None:
+        self.checkpoint_work.allow(message)
 
     def on_save_asked(self, message: SaveAsked) -> None:
         self.checkpoint_work.save(message)

@@ -11,7 +11,7 @@ from mlptui.core.errors import ArchitectureError, StorageError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import counted, loss, safe, score
 from mlptui.store import atomic
-from mlptui.tui.messages import EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
+from mlptui.tui.messages import CodeAsked, EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render.cells import end_of
 from mlptui.tui.screens.modal import Question
 from mlptui.tui.screens.network import Choice, ChoiceScreen
@@ -82,6 +82,9 @@ class CheckpointWork:
 
         if not self._app.background["verify"].submit(lambda: [_sum(file) for file in found], ask):
             self._tell("the work before is not done yet", bad=True)
+
+    def allow(self, asked: CodeAsked) -> None:
+        self._agreed(asked.architecture, asked.what, asked.then, Path(asked.source).parent.parent / "source")
 
     def evaluate(self, asked: EvaluateAsked) -> None:
         """Ask on which data, then judge."""

@@ -75,6 +75,16 @@ class EvaluateAsked(Message):
 
 
 @dataclass
+class CodeAsked(Message):
+    """A checkpoint's network is to be run: `then` is called, after a yes where it is made by a person's own code."""
+
+    source: str
+    architecture: str
+    what: str
+    then: Callable[[], None]
+
+
+@dataclass
 class SaveAsked(Message):
     """A person wants what is on the bench saved by a name; `then` with the checkpoint's id when it is."""
 

@@ -13,6 +13,7 @@ CHUNK = 64  # tensors whose statistics are asked for at once
 CHUNK_NUMBERS = 4_000_000  # and about how many numbers those hold together
 LARGEST = "largest"  # how what changed between two checkpoints is sorted
 SHOWS = ("values", "heat", "histogram", "spectrum", "pictures", "uses", "optimizer")
+OF_FILES = SHOWS[:5]  # the others need a network
 
 
 @dataclass
@@ -50,13 +51,20 @@ class ParametersState:
 
     def leave(self, source: str) -> None:
         """Something else is looked at."""
-        if source and self.show in ("uses", "optimizer"):  # a file has none of them
+        if source and self.show not in OF_FILES:
             self.show = "values"
+        if (source == "") != (self.source == ""):
+            self.filter = ""
         if self.sort == LARGEST:
             self.sort = ""
         self.source, self.listed, self.marked, self.first = source, None, [], True
         self.numbers.clear()
         self.arrange()
+
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """The views that there are."""
+        return OF_FILES if self.source else SHOWS
 
     @property
     def usual_sort(self) -> str:

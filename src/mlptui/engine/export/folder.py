@@ -48,14 +48,14 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
     made = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}")
     names = [SCRIPT, WEIGHTS, f"{data.name}.npz", *own]
     try:
-        atomic.make_folder(made)
-        atomic.write_new(made / SCRIPT, text.encode())
-        atomic.write_new(made / WEIGHTS, weights.getvalue())
+        made.mkdir()
+        atomic.write_new(made / SCRIPT, text.encode(), shared=True)
+        atomic.write_new(made / WEIGHTS, weights.getvalue(), shared=True)
         write_arrays(data, made / names[2])
         if own:
-            atomic.make_folder(made / OWN)
+            (made / OWN).mkdir()
         for name, (_, code) in own.items():
-            atomic.write_new(made / name, code)
+            atomic.write_new(made / name, code, shared=True)
         old = out.with_name(f"{made.name}.old")
         if out.exists():
             out.rename(old)
@@ -66,8 +66,10 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
                 old.rename(out)
             raise
         atomic.remove_folder_quietly(old)
-    except (OSError, StorageError) as error:
+    except BaseException as error:  # a person who stops it, too, leaves nothing behind
         atomic.remove_folder_quietly(made)
+        if not isinstance(error, OSError | StorageError):
+            raise
         reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
         raise UsageError(f"{out} cannot be written: {reason}") from None
     return names

@@ -56,7 +56,7 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
             found = (_run_onnx if onnx else _run_pt2)(data, inputs)
         if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE):
             raise ExportError(f"what was written does not compute the same ({_apart(found, wanted)}); it is not kept")
-        atomic.replace(file, data)
+        atomic.replace(file, data, shared=True)
         return Checked(file, len(data), float((found - wanted).abs().max()) if wanted.numel() else 0.0)
     except ImportError as error:
         raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None

@@ -75,7 +75,7 @@ def write(file: Path, given: Given) -> Written:
     if unequal:
         raise ExportError(f"{safe(unequal[0], 80)} does not come back as it was, so nothing is written")
     try:
-        atomic.replace(file, data)
+        atomic.replace(file, data, shared=True)
     except OSError as error:
         raise ExportError(f"{safe(str(file), 300)} cannot be written: {atomic.reason(error)}") from None
     return Written(file, len(data), len(before))

@@ -14,6 +14,7 @@ from torch import nn
 
 from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.errors import CheckpointError, StorageError
+from mlptui.core.parameters import plan
 from mlptui.core.text import counted, safe
 from mlptui.engine.codec import MODEL
 from mlptui.engine.foreign import one_line
@@ -138,25 +139,35 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
     """What was added to each tensor that both have in one shape. Raises ParameterError."""
     one, other = (dict(folder.named_parameters(remove_duplicate=False)) for folder, _ in (before, after))
     left_out = before[0].left_out + after[0].left_out
-    names = [name for name in one if name in other and one[name].shape == other[name].shape]
+    pairs = matched(one, other)
+    names = list(pairs)
     if not names:
-        raise ParameterError(f"{before[1]} and {after[1]} have no tensor of one name and shape")
+        raise ParameterError(f"{before[1]} and {after[1]} have no tensors that belong together")
     if sum(one[name].numel() * 8 for name in names) > COPIED:
         raise ParameterError("these are too large to be compared so; 'mlptui params diff' compares them")
 
     def change(name: str) -> torch.Tensor:
-        wide = any(not t.dtype.is_floating_point or t.dtype.itemsize > 4 for t in (one[name], other[name]))
+        sides = one[name].detach(), other[pairs[name]].detach()
+        wide = any(not t.dtype.is_floating_point or t.dtype.itemsize > 4 for t in sides)
         kind = torch.float64 if wide else torch.float32
-        return other[name].detach().to(kind) - one[name].detach().to(kind)
+        return sides[1].to(kind) - sides[0].to(kind)
 
     (step, _, run), (later, _, same) = (told.partition(" of ") for _, told in (before, after))
     told = f"{step} to {later.removeprefix('step ')} of {run}" if run and run == same else f"{before[1]} to {after[1]}"
     made = _folder(names, change, {}, {})
-    sides = {called: (one[name], other[name]) for called, name in zip(made.order, names, strict=True)}
+    sides = {called: (one[name], other[pairs[name]]) for called, name in zip(made.order, names, strict=True)}
     made.compare = lambda name: difference(*sides[name])
-    apart = len(one.keys() | other.keys()) - len(names)
-    more = f"; {counted(apart, 'tensor')} not in both, or of another shape" if apart else ""
+    apart = len((one.keys() - pairs.keys()) | (other.keys() - set(pairs.values())))
+    renamed = sum(name != also for name, also in pairs.items())
+    more = f"; {renamed} with other names there" if renamed else ""
+    more += f"; {counted(apart, 'tensor')} not in both, or of another shape" if apart else ""
     return made, f"changes from {told}{more}" + (f"; {_not_shown(left_out)}" if left_out else "")
+
+
+def matched(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """The other's name for each tensor of the one that has its counterpart there, in one shape, found as for a load plan."""
+    targets, sources = ({name: tuple(tensor.shape) for name, tensor in side.items()} for side in (one, other))
+    return {found.target: found.source for found in plan.match(targets, sources) if found.action == plan.LOAD}
 
 
 def version(paths: Paths, where: str) -> tuple[object, ...]:

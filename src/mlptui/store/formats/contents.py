@@ -1,6 +1,7 @@
 """What a file of tensors holds, as plain values: a tree of tensors, other values, and what the file would call."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,7 @@ DTYPES = {
     "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "F8_E8M0": 1, "C64": 8, "C128": 16,
 }  # fmt: skip
 
+LAYER = re.compile(r"torch\.nn\.(?:modules\.\w+\.[A-Z]\w*|parameter\.\w+)")
 SHOWN = frozenset(DTYPES) - {"F8_E8M0", "C64", "C128"}  # types whose numbers can be looked at
 FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 
@@ -83,6 +85,11 @@ class Contents:
     refused: tuple[str, ...] = ()
     about: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def only_layers(self) -> bool:
+        """Whether all that it would call are classes of torch.nn: a network was pickled as a whole, which does no harm."""
+        return bool(self.refused) and all(LAYER.fullmatch(name) for name in self.refused)
 
     def tensors(self) -> dict[str, Stored]:
         """By path: the keys on the way, joined by dots; a name that is there already gets a number behind it.

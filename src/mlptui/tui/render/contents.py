@@ -22,7 +22,7 @@ class Place:
 @dataclass(frozen=True)
 class ContentsView:
     """The tree: `places` are those on screen, from row `first` on. `problem` says why there is none, `verified` what its
-    checksums said, `tensors` how many can be looked at."""
+    checksums said, `tensors` how many can be looked at; `layers`: what it would call are only layers of torch.nn."""
 
     file: str
     format: str = ""
@@ -31,6 +31,7 @@ class ContentsView:
     places: list[Place] | None = None
     tensors: int = 0
     refused: tuple[str, ...] = ()
+    layers: bool = False
     notes: tuple[str, ...] = ()
     problem: str = ""
     cursor: int = 0
@@ -64,8 +65,9 @@ def _facts(view: ContentsView, cells: int) -> list[Line]:
     """Always FACTS lines, so that the tree stands still."""
     lines: list[Line] = [[(view.summary or "no tensors", STRONG)]]
     if view.refused:
-        lines.append([("wants to call ", BAD), (text.cut(", ".join(view.refused), cells - 14), BAD)])
-        more = "its tensors can be read" if view.tensors else "there are no tensors in it to look at"
+        what, role = ("a pickled network of ", WARN) if view.layers else ("wants to call ", BAD)
+        lines.append([(what, role), (text.cut(", ".join(view.refused), cells - len(what)), role)])
+        more = "its tensors can be read" if view.tensors else "it has no tensors"
         lines.append([(text.cut(f"nothing of it was called, and nothing will be; {more}", cells), DIM)])
     else:
         lines.append([("plain data: it calls nothing", DIM)])

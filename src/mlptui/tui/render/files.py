@@ -80,6 +80,7 @@ class FileList:
     marked: str = ""
     sort: str = ""  # a name of a column
     descending: bool = False
+    doing: str = ""
 
 
 def list_rows(rows: int) -> int:
@@ -123,6 +124,8 @@ def draw(view: FileList, cells: int, rows: int, glyphs: Glyphs, focused: bool = 
     wide = widths(cells - 4, 2 + max((text.width(text.safe(row.run, 60)) for row in view.rows), default=8))
     fact: Line = [(f"{len(view.rows):,} of {view.total:,}" if view.filter else f"{view.total:,}", DIM)]
     fact.append((f" · {text.size(sum(row.size for row in view.rows))}", DIM))
+    if view.doing:
+        fact.append((f" · {view.doing}, esc stops", ACCENT))
     if view.verifying:
         fact.append((f" · {view.verifying:,} to verify, esc stops", ACCENT))
     title = f"checkpoints · filter: {view.filter}" if view.filter else "checkpoints"

@@ -27,7 +27,7 @@ class Table:
     descending: bool = False
     empty: tuple[str, ...] = ()
     foot: str = ""
-    compared: bool = False
+    columns: "tuple[Column, ...]" = ()
 
 
 def share(value: float | None) -> str:
@@ -99,6 +99,7 @@ COMPARED = (
     Column("changed", "changed", 8, True, lambda r, n, g: share(n.changed) if n else ""),
     *(column for column in COLUMNS if column.name in ("", "mean", "std", "norm", "min", "max", "count", "dtype")),
 )
+OF_FILES = tuple(column for column in COLUMNS if column.name not in ("grad", "update", "learns", "kind", "device", "drawn"))
 ORDER = (
     "shape", "kind", "learns", "count", "mean", "std", "min", "max", "norm", "zeros", "bad", "", "grad", "update", "dtype",
     "device", "drawn",
@@ -125,17 +126,17 @@ SORTS = (
 SORTS_COMPARED = (*(column.name for column in COMPARED[1:] if column.name), "path", "shape")
 
 
-def chosen_columns(cells: int, rows: list[TensorRow], compared: bool = False) -> tuple[int, list[Column]]:
+def chosen_columns(cells: int, rows: list[TensorRow], columns: tuple[Column, ...]) -> tuple[int, list[Column]]:
     """How many cells a path gets, and the columns beside it."""
     wish = max((len(row.path) for row in rows[:200]), default=LEAST_PATH) + 1
     path = max(LEAST_PATH, min(wish, MOST_PATH, cells // 3))
     room, found = cells - path - 3, []
-    for column in COMPARED if compared else COLUMNS:
+    for column in columns:
         if room < column.wide + 2:
             break
         room -= column.wide + 2
         found.append(column)
-    if not compared:
+    if columns is not COMPARED:
         found.sort(key=lambda c: ORDER.index(c.name))
     return path + max(0, min(room, wish - path)), found
 
@@ -150,7 +151,7 @@ def table(view: Table, cells: int, height: int, glyphs: Glyphs, focused: bool) -
     visible = height - 3 - (1 if view.foot else 0)
     margins = _margins(view.rows, view.first, view.first + visible, glyphs)
     lanes = len(margins[0]) if margins else 1
-    path, columns = chosen_columns(inside - lanes, view.rows, view.compared)
+    path, columns = chosen_columns(inside - lanes, view.rows, view.columns or COLUMNS)
     arrow = ("v" if view.descending else "^") if glyphs.ascii else ("▼" if view.descending else "▲")
     head: Line = [(" " * (3 + lanes) + _cell("path" + (arrow if view.sort == "path" else ""), path, False), DIM)]
     for column in columns:

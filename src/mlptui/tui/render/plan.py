@@ -90,7 +90,7 @@ def draw(view: PlanView, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
             body.append([(written[:starts], PLAIN), (written[starts:end], action(row)[1]), (written[end:], PLAIN)])
     body += [[]] * (visible + 1 - len(body))
     body.append([(what(planned, view.cursor), DIM)])
-    body.append([(view.problem, BAD)] if view.problem else [(summary(planned), PLAIN)])
+    body.append([(text.cut(view.problem, cells - 4), BAD)] if view.problem else [(summary(planned, cells - 4), PLAIN)])
     keys = (("enter", "load"), ("space", "skip"), ("s", "slice"), ("m", "map"), ("esc", "back"), ("?", "help"))
     body.append([part for key, does in keys for part in ((f"{key} ", ACCENT), (f"{does}   ", PLAIN))])
     fact: Line = [("... " if view.busy else "", ACCENT), (f"{planned.coming + planned.equal} of {_wanted(planned)} come", DIM)]
@@ -101,8 +101,10 @@ def _wanted(planned: Planned) -> str:
     return text.counted(sum(1 for row in planned.rows if row.target), "tensor")
 
 
-def summary(planned: Planned) -> str:
-    """What enter would do."""
+def summary(planned: Planned, cells: int = 200) -> str:
+    """What enter would do, in so many cells."""
+    if not planned.coming:
+        return "nothing would change" + (f": {planned.equal} are equal already, bit for bit" if planned.equal else "")
     parts = [f"enter changes {text.counted(planned.coming, 'tensor')}"]
     if planned.equal:
         parts.append(f"{planned.equal} equal already")
@@ -112,7 +114,8 @@ def summary(planned: Planned) -> str:
         count = sum(1 for row in planned.rows if row.state == state and row.action != SLICE)
         if count:
             parts.append(f"{count} {words}")
-    return ", ".join(parts) + "; u takes it back"
+    told = ", ".join(parts)
+    return text.cut(f"{told}; u takes it back" if text.width(told) + 18 <= cells else told, cells)
 
 
 def what(planned: Planned, cursor: int) -> str:
@@ -133,4 +136,6 @@ def what(planned: Planned, cursor: int) -> str:
     types = f", {row.types}" if row.types else ""
     if row.action != LOAD:
         return "stays as it is; space loads it again"
+    if row.source == row.target:
+        return "comes as it is" + types
     return f"{text.safe(row.source, 300)} goes to {text.safe(row.target, 300)}{types}"

@@ -25,7 +25,7 @@ class RunRow:
     epochs: int = 0
     valid_accuracy: float | None = None
     score: str = "accuracy"
-    train_loss: float | None = None
+    valid_loss: float | None = None
     created: float = 0.0
     proof: str = ""
 
@@ -52,7 +52,7 @@ def cells_of(row: RunRow, now: float, glyphs: Glyphs) -> list[str]:
         text.safe(row.model, 80),
         f"{row.epoch}/{row.epochs}",
         text.score(row.valid_accuracy, row.score),
-        text.loss(row.train_loss),
+        text.loss(row.valid_loss),
         text.age(now - row.created) if row.created else "-",
     ]
 

@@ -137,13 +137,14 @@ def heat_size(cells: int, rows: int) -> tuple[int, int]:
 def _heat(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
     finite = [abs(v) for v in viewed.values if math.isfinite(v)]
     largest = max(finite, default=0.0) or 1.0
-    what = "each number" if viewed.whole else f"means of blocks of {viewed.height:,} x {viewed.width:,}"
     down = max(1, len(viewed.values) // max(1, viewed.columns))
+    block = f"{-(-viewed.height // down):,} x {-(-viewed.width // max(1, viewed.columns)):,}"
+    what = "each number" if viewed.whole else f"means of blocks of about {block}"
     scale = max(1, min(4, cells // max(1, viewed.columns), heat_size(cells, rows)[0] // down))
     legend = "blue below 0, orange above" if not (glyphs.ascii or glyphs.colourless) else "the shade is the size"
     if len(finite) < len(viewed.values):
         legend += ", red: nan or infinite"
-    head: Line = [(f"{what}; {legend}, strongest {number(largest)}", DIM)]
+    head: Line = [(f"{what}; {legend}, strongest {number(max(finite, default=0.0))}", DIM)]
     return [head, *pictures.lines(heat_pixels(viewed.values, viewed.columns, largest, scale, glyphs), glyphs)]
 
 
@@ -219,25 +220,51 @@ def picture_count(cells: int, rows: int, size: tuple[int, int]) -> int:
     high, wide = size
     if not wide or not high:
         return 1
+    small = shrink(cells, rows, size)
+    high, wide = -(-high // small), -(-wide // small)
     return max(1, pictures.per_row(cells, wide) * max(1, (rows - 1) // ((high + 1) // 2 + 1)))
+
+
+def shrink(cells: int, rows: int, size: tuple[int, int]) -> int:
+    """How many pixels along each side become one, so that a whole picture with its number has room."""
+    high, wide = size
+    small = 1
+    while small < max(high, wide) and (-(-wide // small) > cells or (-(-high // small) + 1) // 2 + 1 > rows - 1):
+        small += 1
+    return small
 
 
 def _pictures(viewed: Viewed, cells: int, rows: int, glyphs: Glyphs) -> list[Line]:
     area = viewed.height * viewed.width
     samples = []
-    scale = max(1, min(4, 8 // max(1, viewed.width)))
+    small = shrink(cells, rows, (viewed.height, viewed.width))
+    height, width = -(-viewed.height // small), -(-viewed.width // small)
+    scale = max(1, min(4, 8 // max(1, width)))
     for i in range(viewed.pictures):
-        values = viewed.values[i * area : (i + 1) * area]
+        values = means(viewed.values[i * area : (i + 1) * area], viewed.width, small)
         largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0) or 1.0
-        pixels = heat_pixels(values, viewed.width, largest, scale, glyphs)
+        pixels = heat_pixels(values, width, largest, scale, glyphs)
         samples.append(pictures.Sample(viewed.row + i, f"{viewed.row + i}", pixels))
-    high, wide = viewed.height * scale, viewed.width * scale
+    high, wide = height * scale, width * scale
     last = viewed.row + viewed.pictures - 1
     colours = "the shade is the size" if glyphs.ascii or glyphs.colourless else "orange above 0, blue below"
-    head: Line = [
-        (text.cut(f"units {viewed.row} to {last} of {viewed.columns:,}; {colours}, each scaled by itself", cells), DIM)
-    ]
+    many = f"units {viewed.row} to {last} of {viewed.columns:,}"
+    means_of = f", means of {small} x {small} pixels" if small > 1 else ", each scaled by itself"
+    head: Line = [(text.cut(f"{many}; {colours}{means_of}", cells), DIM)]
     return [head, *pictures.grid(samples, -1, (wide, (high + 1) // 2), cells, glyphs, False)]
+
+
+def means(values: tuple[float, ...], wide: int, small: int) -> tuple[float, ...]:
+    """Rows of `wide` numbers as means of `small` x `small` of them; what is left at the edges are means of fewer."""
+    if small == 1:
+        return values
+    rows = [values[i : i + wide] for i in range(0, len(values), wide)]
+    found = []
+    for top in range(0, len(rows), small):
+        for left in range(0, wide, small):
+            block = [v for row in rows[top : top + small] for v in row[left : left + small]]
+            found.append(sum(block) / len(block))
+    return tuple(found)
 
 
 def _uses(viewed: Viewed, cells: int, glyphs: Glyphs) -> list[Line]:

@@ -19,7 +19,7 @@ from mlptui.core.parameters.messages import (
     Tie,
     Train,
 )
-from mlptui.core.text import number
+from mlptui.core.text import counted, number
 from mlptui.core.wire import Input
 from mlptui.tui.form_state import FormState
 from mlptui.tui.parameters_state import ParametersState
@@ -64,7 +64,8 @@ class ChangingScreen(BenchScreen):
             self.say("what lies in a file is not changed here; esc goes back to the network", bad=True)
         return not self.state.source
 
-    def do_write(self) -> None:
+    def do_write(self, tried: dict[str, str] | None = None, problem: str = "") -> None:
+        """Ask where to and how; what was tried before stands there with the reason why it was not done."""
         sheet, source, marked = self.session.sheet, self.state.source, tuple(self.state.marked)
 
         def given(values: dict[str, str] | None) -> None:
@@ -79,11 +80,16 @@ class ChangingScreen(BenchScreen):
                     self.say(f"written to {answer.file}; mlptui train --weights begins with it")
                 elif isinstance(answer, Refused):
                     self.tell_refusal(answer)
+                    if not answer.cancelled and self.app.screen is self:
+                        self.do_write(values, answer.message)
 
-            self.ask(Export(file=values["to"], paths=marked, form=FORMS[values["as"]], source=source), done)
+            form = FORMS[values["as"]]
+            alone = not marked and (form == "tensor" or values["to"].lower().endswith(".npy"))
+            self.ask(Export(file=values["to"], paths=(here,) if alone else marked, form=form, source=source), done)
 
+        here = self.state.path
         if self.state.listed is not None:
-            self.app.push_screen(WriteScreen(len(marked), len(self.state.listed.rows)), given)
+            self.app.push_screen(WriteScreen(len(marked), len(self.state.listed.rows), here, tried or {}, problem), given)
 
     def _put(self, action: str, numbers: tuple[float, ...] = ()) -> None:
         paths = self.state.chosen()
@@ -218,7 +224,9 @@ class ChangingScreen(BenchScreen):
             if isinstance(answer, Cloned):
                 pairs = zip(answer.first, answer.second, strict=True)
                 numbers = [f"{number(a):>10} {number(b):>10}  {'=' if a == b else 'not equal'}" for a, b in pairs]
+                more = answer.count - len(answer.first)
                 lines = [*answer.words, "", "   network      clone", *numbers]
+                lines += [f"   and {counted(more, 'more output')}"] if more else []
                 self.app.push_screen(Told("cloned: built anew, its state_dict loaded", lines))
             elif isinstance(answer, Refused):
                 self.tell_refusal(answer)

@@ -8,16 +8,18 @@ from typing import Any
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from mlptui.store import checkpoints
+from mlptui.core.errors import MlptuiError
+from mlptui.store import checkpoints, collection
 from mlptui.store.paths import Paths
 from mlptui.tui import keys
 from mlptui.tui.checkpoint_rows import CheckpointReader
+from mlptui.tui.desk import host
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import CompareAsked, LookedInto
 from mlptui.tui.screens.area import ListScreen
 from mlptui.tui.screens.network import LineScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas, OpenAsked, RowsChanged
-from mlptui.tui.widgets.contents import ContentsCanvas
+from mlptui.tui.widgets.contents import ContentsCanvas, ContentsRead
 
 WIDE = 120  # columns from which on a file stands beside the checkpoints
 
@@ -50,7 +52,9 @@ class FilesScreen(ListScreen):
         return self.query_one(ContentsCanvas)
 
     def panel_keys(self) -> list[Key]:
-        return keys.CONTENTS if self.query(ContentsCanvas) and self.contents.has_focus else keys.FILES
+        if not (self.query(ContentsCanvas) and self.contents.has_focus):
+            return keys.FILES
+        return [key for key in keys.CONTENTS if key.id not in self.contents.idle]
 
     def on_descendant_focus(self, event: object) -> None:
         self.refresh_bars()
@@ -67,6 +71,10 @@ class FilesScreen(ListScreen):
     def on_open_asked(self, message: OpenAsked) -> None:
         message.stop()
         self.action_open()
+
+    def on_contents_read(self, message: ContentsRead) -> None:
+        message.stop()
+        self.refresh_bars()
 
     def on_rows_changed(self, message: RowsChanged) -> None:
         message.stop()
@@ -101,14 +109,17 @@ class FilesScreen(ListScreen):
                 source = str(before.absolute()) if before.exists() else values["value"]
                 self.post_message(LookedInto(f"{os.path.normpath(source)}..{message.source}"))
 
+        def check(typed: str) -> str:
+            try:
+                if typed and not Path(os.path.expanduser(typed)).exists():
+                    collection.find(host(self).paths, typed)
+            except (MlptuiError, OSError, ValueError) as error:
+                return str(error)
+            return "" if typed else "with what? a file, a folder, or RUN/STEP"
+
         told = "another file, a checkpoint's folder, or RUN/best, RUN/STEP; area 3 then shows what changed from it to this one"
         marked = self.canvas.marked
-        self.app.push_screen(
-            LineScreen(
-                "compare this file", "with", "~/before.pt", told, lambda t: "" if t else "with what", marked, path=True
-            ),
-            given,
-        )
+        self.app.push_screen(LineScreen("compare this file", "with", "~/before.pt", told, check, marked, path=True), given)
 
     def show_file(self, file: Path) -> None:
         self.contents.show(file)

@@ -24,7 +24,7 @@ class _Box(Canvas, can_focus=True):
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of the panel in focus, then those that work everywhere."""
+    """The keys of the panel in focus, then those that work everywhere, unless it is a dialog's, where they do not."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
@@ -38,9 +38,9 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen _Box { width: 80; height: 22; max-height: 100%; max-width: 100%; }
     """
 
-    def __init__(self, title: str, keys: list[Key], words: str, key_of: Any) -> None:
+    def __init__(self, title: str, keys: list[Key], words: str, key_of: Any, dialog: bool = False) -> None:
         super().__init__()
-        self._heading, self._keys, self._words, self._key_of = title, keys, words, key_of
+        self._heading, self._keys, self._words, self._key_of, self._dialog = title, keys, words, key_of, dialog
         self._first = self._beyond = 0
 
     def compose(self) -> ComposeResult:
@@ -50,7 +50,8 @@ class HelpScreen(ModalScreen[None]):
 
             areas = [key for key in APP if not key.id.startswith("area.")]
             everywhere = [("1 to 7", "Areas", "Data, Model, Params, Train, Runs, Files, Devices"), *told(areas)]
-            groups = [*([(self._heading, told(self._keys))] if self._keys else []), ("everywhere", everywhere)]
+            own = [(self._heading, told(self._keys))] if self._keys else []
+            groups = own if self._dialog else [*own, ("everywhere", everywhere)]
             shown = [(name, [k for k in keys if not k[1].startswith(("Page", "First", "Last"))]) for name, keys in groups]
             drawn, self._beyond = pages.help_page(
                 f"help: {self._heading}", shown, self._words, (width, height), glyphs, self._first
@@ -65,7 +66,8 @@ class HelpScreen(ModalScreen[None]):
 
 
 class Question(ModalScreen[bool]):
-    """One question before something that cannot simply be taken back; y or enter is yes, n or escape is no."""
+    """One question before something that cannot simply be taken back; y is yes, n or escape is no. Enter, which one presses
+    without reading, is neither."""
 
     CSS = "Question { align: center middle; background: transparent; } Question _Box { width: 64; max-width: 100%; }"
 
@@ -81,7 +83,7 @@ class Question(ModalScreen[bool]):
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
-        if event.key in ("y", "enter"):
+        if event.key == "y":
             self.dismiss(True)
         elif event.key in ("n", "escape", "q"):
             self.dismiss(False)

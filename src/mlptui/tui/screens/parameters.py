@@ -22,7 +22,7 @@ from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
-from mlptui.tui.parameters_state import SHOWS, ParametersState
+from mlptui.tui.parameters_state import ParametersState
 from mlptui.tui.render.parameters import SORTS, SORTS_COMPARED
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.changing import ChangingScreen
@@ -54,6 +54,7 @@ class ParamsScreen(ChangingScreen):
         self.state = ParametersState()
         self._reading = 0  # lists that were asked for and are not there
         self._stale = True  # the list is of another network than the bench's
+        self._came_from = ""  # the area that the present source was chosen in
 
     def body(self) -> Iterable[Widget]:
         yield ListCanvas(self.state)
@@ -208,8 +209,9 @@ class ParamsScreen(ChangingScreen):
 
         self.ask(Measure(paths=wanted, source=self.state.source), done, LOOK)
 
-    def look_into(self, source: str, tensor: str = "") -> None:
-        """As `o` with this text, and the cursor on this tensor; when the area is there."""
+    def look_into(self, source: str, tensor: str = "", came_from: str = "") -> None:
+        """As `o` with this text, and the cursor on this tensor; when the area is there. Back goes to where one came from."""
+        self._came_from = came_from
         if self.query(TensorCanvas):
             self._see(source)
         else:
@@ -249,6 +251,7 @@ class ParamsScreen(ChangingScreen):
     def do_open(self) -> None:
         def given(values: dict[str, str] | None) -> None:
             if values is not None:
+                self._came_from = ""
                 self._see(values["value"])
 
         told = "last (the newest run), last/best, a run's id, a checkpoint's folder, a file; esc goes back"
@@ -315,7 +318,8 @@ class ParamsScreen(ChangingScreen):
             self.tensors.focus()
 
     def do_view(self) -> None:
-        self.state.show = SHOWS[(SHOWS.index(self.state.show) + 1) % len(SHOWS)]
+        shows = self.state.shows
+        self.state.show = shows[(shows.index(self.state.show) + 1) % len(shows)]
         self.state.viewed = None
         self.look()
 
@@ -345,6 +349,8 @@ class ParamsScreen(ChangingScreen):
         usual = state.usual_sort
         if state.source and not (state.filter or state.marked) and state.sort == usual:
             self._see("")
+            if self._came_from:
+                self.app.action_area(self._came_from)  # type: ignore[attr-defined]
             return
         state.filter, state.sort, state.descending = "", usual, bool(usual)
         self.state.marked.clear()

@@ -167,7 +167,7 @@ class PlanScreen(ModalScreen[bool]):
         self._session.step(lambda: Load(plan=plan), done)
 
     def do_help(self) -> None:
-        self.app.push_screen(HelpScreen("load plan", keys.PLAN, self.WORDS, host(self).desk.key_of))
+        self.app.push_screen(HelpScreen("load plan", keys.PLAN, self.WORDS, host(self).desk.key_of, dialog=True))
 
     def do_back(self) -> None:
         if self.busy:

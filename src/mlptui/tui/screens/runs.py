@@ -14,9 +14,10 @@ from textual.widgets import Input
 from mlptui.core.errors import MlptuiError, RecipeError, StorageError
 from mlptui.core.recipe import check
 from mlptui.core.status import ENDED, Status
+from mlptui.core.text import counted
 from mlptui.devices.choice import environment
 from mlptui.launch import prove
-from mlptui.store import proof, rundir
+from mlptui.store import abouts, checkpoints, proof, rundir
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
@@ -86,7 +87,7 @@ def read_row(run: Run) -> RunRow:
         state.epochs,
         state.valid_accuracy,
         state.score,
-        state.train_loss,
+        state.valid_loss,
         state.created,
         proof.badge(proved) if (proved := proof.read(run)) else "",
     )
@@ -298,12 +299,26 @@ class RunsCanvas(CursorCanvas):
             self.post_message(Noticed(f"{row.id} is {row.status}; stop it first", bad=True))
             return
 
+        run = Run(self._paths.runs / row.id)
+
         def answered(yes: bool | None) -> None:
             if yes:
-                work(self, lambda: rundir.remove(self._paths, Run(self._paths.runs / row.id)), self._was_removed)
+                work(self, lambda: rundir.remove(self._paths, run), self._was_removed)
 
-        text = f"{row.id}\nwith all its checkpoints. u brings it back until the viewer ends."
-        self.app.push_screen(Question("delete this run?", text, "delete it", "keep it"), answered)
+        def look() -> tuple[int, int, int]:
+            folders = checkpoints.folders(run.checkpoints)
+            followers = {child for folder in folders for child in abouts.children(folder)}
+            return len(folders), sum(abouts.known(folder).pinned for folder in folders), len(followers)
+
+        def ask(found: tuple[int, int, int]) -> None:
+            count, pinned, followers = found
+            told = f"{row.id}\nwith {counted(count, 'checkpoint')}"
+            told += f", of which {pinned} {'is' if pinned == 1 else 'are'} pinned" if pinned else ""
+            told += f"; {counted(followers, 'run')} went on from it" if followers else ""
+            text = f"{told}. u brings it back until the viewer ends."
+            self.app.push_screen(Question("delete this run?", text, "delete it", "keep it"), answered)
+
+        work(self, look, ask)
 
     def _was_removed(self, place: Path) -> None:
         host(self).desk.removed.append(place)

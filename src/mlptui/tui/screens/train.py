@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from textual.widget import Widget
 
@@ -67,6 +68,11 @@ class TrainScreen(AreaScreen):
         super().on_mount()
         self.form.focus()
         self.set_interval(INTERVAL, while_running(self, self._tick))
+
+    def on_screen_resume(self, event: Any) -> None:
+        super().on_screen_resume(event)
+        if self.is_mounted and self.live.display:  # the run went on meanwhile
+            self._poll()
 
     def watch_run(self, run: Run) -> None:
         """Show the live view of a run."""

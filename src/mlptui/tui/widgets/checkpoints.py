@@ -17,7 +17,8 @@ from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.checkpoint_rows import LARGEST_FIRST, SORTS, arranged
 from mlptui.tui.desk import host, work
-from mlptui.tui.messages import EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
+from mlptui.tui.exporting import Exporter
+from mlptui.tui.messages import CodeAsked, EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
@@ -55,6 +56,7 @@ class FilesCanvas(CursorCanvas):
         self.sort, self.descending = "", False
         self.marked = ""
         self.verifier = Verifier(self)
+        self.exporter = Exporter(self, self._allowed)
         self._coming = ""  # the id of one that goes under the cursor when it is there
 
     def row_count(self) -> int:
@@ -76,6 +78,7 @@ class FilesCanvas(CursorCanvas):
             self.marked,
             self.sort,
             self.descending,
+            self.exporter.doing,
         )
         return files.draw(view, width, height, self.glyphs, self.has_focus)
 
@@ -305,6 +308,8 @@ class FilesCanvas(CursorCanvas):
         self.app.push_screen(screen, chosen)
 
     def action_clear(self) -> None:
+        if self.exporter.stop():
+            return
         if self.verifier.stop():
             self.post_message(Noticed("verifying ends with the one under way"))
             self.redraw()
@@ -333,6 +338,13 @@ class FilesCanvas(CursorCanvas):
         title = f"copy {row.title}"
         told = "a folder; the copy is verified, and looked into with o in area 3"
         self.app.push_screen(LineScreen(title, "to", "~/models", told, lambda _: ""), given)
+
+    def action_export(self) -> None:
+        if row := self._whole(self.action_export):
+            self.exporter.ask(row)
+
+    def _allowed(self, row: CheckpointRow, then: Callable[[], None]) -> None:
+        self.post_message(CodeAsked(row.folder, row.architecture, row.title, then))
 
     def action_verify(self) -> None:
         if row := self._here():

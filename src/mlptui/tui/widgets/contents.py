@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from textual.message import Message
+
 from mlptui.core.errors import MlptuiError
 from mlptui.store import checkpoints
 from mlptui.store.formats import opening
@@ -18,6 +20,14 @@ Where = tuple[tuple[str, ...], Node]
 Names = dict[tuple[str, ...], str]
 Seen = tuple[Contents, str, set[tuple[str, ...]], Names]  # with a summary, the places that begin open, names in area 3
 OPEN = 400  # places up to which a tree begins unfolded
+
+
+NEED_TENSORS = frozenset({"contents.tensors", "contents.plan", "contents.compare"})
+NEED_FILE = NEED_TENSORS | {"contents.into", "contents.verify"}
+
+
+class ContentsRead(Message):
+    """What is in the file is known, or why it is refused."""
 
 
 class ContentsCanvas(CursorCanvas):
@@ -54,6 +64,7 @@ class ContentsCanvas(CursorCanvas):
                 self._found, self._summary, self._open, self._names = found
                 self._arrange()
             self.redraw()
+            self.post_message(ContentsRead())
 
         if not host(self).background["files"].submit(read, done):
             self.set_timer(0.1, lambda: self.show(file) if self.file == file else None)
@@ -73,6 +84,11 @@ class ContentsCanvas(CursorCanvas):
         path, node = row
         return Place(path, node.words, self._names.get(path, ""), node.call, path in self._open if node.children else None)
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """The keys that have nothing to do here."""
+        return NEED_FILE if self._found is None else frozenset() if self._names else NEED_TENSORS
+
     def row_count(self) -> int:
         return len(self._rows or ())
 
@@ -85,7 +101,7 @@ class ContentsCanvas(CursorCanvas):
         view = contents.ContentsView(
             file=str(self.file or ""), format=found.format if found else "", size=found.size if found else 0,
             summary=self._summary, places=None if there is None else [self._place(row) for row in there],
-            tensors=len(self._names), refused=found.refused if found else (),
+            tensors=len(self._names), refused=found.refused if found else (), layers=bool(found and found.only_layers),
             notes=found.notes if found else (), problem=self._problem, cursor=self.cursor, first=self.first,
             verified=self._verified,
         )  # fmt: skip

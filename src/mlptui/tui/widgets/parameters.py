@@ -5,7 +5,7 @@ from textual.message import Message
 from mlptui.core.parameters.messages import View
 from mlptui.core.wire import Input
 from mlptui.tui import keys
-from mlptui.tui.parameters_state import SHOWS, ParametersState
+from mlptui.tui.parameters_state import ParametersState
 from mlptui.tui.render import parameters, tensor
 from mlptui.tui.render.cells import DIM, Line, panel
 from mlptui.tui.widgets.canvas import Canvas
@@ -78,7 +78,7 @@ class ListCanvas(CursorCanvas):
             state.descending,
             empty,
             self._foot(),
-            bool(listed and listed.compared),
+            parameters.COMPARED if listed and listed.compared else parameters.OF_FILES if state.source else parameters.COLUMNS,
         )
         return parameters.table(view, width, height, self.glyphs, self.has_focus)
 
@@ -115,7 +115,7 @@ class TensorCanvas(Canvas, can_focus=True):
         if row is None:
             return panel("numbers", [], [], (width, height), self.glyphs, self.has_focus)
         viewed = state.viewed
-        number = SHOWS.index(state.show) + 1
+        number = state.shows.index(state.show) + 1
         at = ""
         if state.show == "values" and self.has_focus and row.shape:
             at = f"{list(self.full_index())}  "
@@ -131,7 +131,7 @@ class TensorCanvas(Canvas, can_focus=True):
             self.has_focus,
             state.gradient and state.show != "uses",
         )
-        fact: Line = [(f"{at}{state.show} {number}/{len(SHOWS)}", DIM)]
+        fact: Line = [(f"{at}{state.show} {number}/{len(state.shows)}", DIM)]
         return panel(f"{what}{row.path} · net{row.spelled}", fact, body, (width, height), self.glyphs, self.has_focus)
 
     def full_index(self) -> tuple[int, ...]:
