@@ -132,7 +132,8 @@ def test_nothing_is_replaced_unless_asked_and_wrong_words_are_one_sentence(mlptu
     file.write_bytes(b"mine")
     for words in (
         ("last", str(file)), ("last", str(tmp_path), "--as", "script"), ("last", str(tmp_path / "none" / "m.pt")),
-        ("nowhere", str(tmp_path / "x.csv")), ("nowhere/best", str(tmp_path / "x.pt")), ("last", str(tmp_path / "x.docx")),
+        ("nowhere", str(tmp_path / "x.csv")), ("last/nosuch", str(tmp_path / "x.csv")),
+        ("nowhere/best", str(tmp_path / "x.pt")), ("last", str(tmp_path / "x.docx")),
         ("last/77", str(tmp_path / "x.onnx")), ("last", str(tmp_path / "x.onnx"), "--input", "a,b"),
         ("last", str(tmp_path / "x.pt2"), "--input", "3,3"), ("mlp", str(tmp_path / "x"), "--as", "script"),
     ):  # fmt: skip

@@ -15,6 +15,7 @@ from mlptui.core.errors import CheckpointError, RunError
 from mlptui.core.status import Status
 from mlptui.launch import process, prove, trainer
 from mlptui.store import checkpoints, host, lock, paths, proof, recipes
+from mlptui.store import state as states
 from mlptui.store.checkpoints import Checkpoint, name_of
 from mlptui.store.control import LAST_STEP
 from mlptui.store.proof import Proof
@@ -128,6 +129,13 @@ def test_a_training_that_fails_proves_nothing(run: Run, started: list[tuple[Run,
         prove.prove(paths.find(), run, 10, {}, lambda _: None, lambda: False)
     assert "no-such-set" in str(caught.value) and str(caught.value).isprintable()
     nothing_is_left(started)
+
+
+def test_a_run_of_one_step_says_that_it_cannot_be_proved(run: Run, started: list[tuple[Run, int]]) -> None:
+    states.write(run.state_file, run.state().but(steps=1))
+    with pytest.raises(RunError, match="has one step"):
+        prove.prove(paths.find(), run, 10, {}, lambda _: None, lambda: False)
+    assert not started
 
 
 def test_a_trainer_that_is_left_alone_ends_after_the_last_step_whatever_its_schedule_is(trainers: Zygote) -> None:

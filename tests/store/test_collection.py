@@ -87,6 +87,12 @@ def test_a_run_without_any_says_so(paths: Paths) -> None:
         collection.find(paths, "nowhere/best")
 
 
+def test_where_there_are_only_saved_ones_they_are_named(paths: Paths) -> None:
+    collection.save(paths, "mine", {"model.safetensors": tensor_file(a=5)}, {})
+    with pytest.raises(RunError, match="'nowhere', and there are no runs; saved are mine"):
+        collection.find(paths, "nowhere/best")
+
+
 def test_what_a_person_says_stays_beside_the_folder_and_changes_nothing_in_it(paths: Paths) -> None:
     run = trained(paths)
     entry = collection.find(paths, "last/3")

@@ -128,6 +128,7 @@ SAFETENSORS = {
     "a header without a file": Case(struct.pack("<Q", 2) + b"{", "header is larger"),
     "header of 2^63": Case(struct.pack("<Q", 1 << 63) + b"{}" + b"\0" * 90, "neither"),
     "header of 2^64 - 1": Case(b"\xff" * 8 + b"{}" + b"\0" * 90, "neither"),
+    "header of 9 MB": Case(struct.pack("<Q", 9 << 20) + b"{}", "its header has 9.44 MB, more than the 8.39 MB"),
     "header of 8 MB that is not there": Case(struct.pack("<Q", 8 << 20) + b"{}", "header is larger"),
     "overlap": Case(tensors_of({"a": entry(), "b": entry()}), "overlap"),
     "hole": Case(tensors_of({"a": entry(), "b": entry(8, 12)}, 12), "holes"),

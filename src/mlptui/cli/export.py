@@ -68,11 +68,15 @@ def _told(options: argparse.Namespace, words: str, **facts: Any) -> None:
 
 
 def _metrics(options: argparse.Namespace, out: Path, suffix: str) -> int:
+    from mlptui.cli.checkpoints import find
     from mlptui.core.errors import UsageError
     from mlptui.core.text import counted
     from mlptui.store import atomic, metrics, paths, rundir
 
-    run = rundir.find(paths.find(), options.source.partition("/")[0])
+    name, _, which = options.source.partition("/")
+    run = rundir.find(paths.find(), name)
+    if which:
+        find(options.source)  # what is named must be there, though the run's rows are written
     if options.form_of == "tensorboard":
         count = metrics.as_tensorboard(run, out)
         _told(

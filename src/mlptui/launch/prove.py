@@ -36,6 +36,8 @@ def prove(paths: Paths, run: Run, steps: int, environment: Mapping[str, str], te
     """
     recipe = run.recipe()
     total = run.state().steps or steps
+    if total < 2:
+        raise RunError(f"{run.id} has one step, and nothing can be killed in the middle of that")
     half = max(1, min(-(-steps // 2), total // 2))
     steps = half * 2
     recipe = _often(recipe, half)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlptui.core.architecture.zoo import ZOO
-from mlptui.core.errors import CheckpointError, StorageError
+from mlptui.core.errors import CheckpointError, RunError, StorageError
 from mlptui.core.text import safe
 from mlptui.store import abouts, atomic, checkpoints, lock, rundir, trash
 from mlptui.store.abouts import About
@@ -96,8 +96,12 @@ def everything(paths: Paths) -> list[Entry]:
 
 def owner(paths: Paths, name: str) -> Run:
     """The run by its id, a unique part of it or `last`; or what was saved by this name. Raises RunError."""
-    saved = next((run for run in _saved(paths) if run.id == name), None)
-    return saved or rundir.find(paths, name)
+    saved = {run.id: run for run in _saved(paths)}
+    if name in saved:
+        return saved[name]
+    if saved and not rundir.all_runs(paths):
+        raise RunError(f"nothing is saved as {safe(name, 80)!r}, and there are no runs; saved are {', '.join([*saved][:8])}")
+    return rundir.find(paths, name)
 
 
 def save(paths: Paths, name: str, files: Mapping[str, bytes], facts: Mapping[str, Any], note: str = "") -> Entry:

@@ -4,6 +4,7 @@ import json
 from typing import Any, BinaryIO
 
 from mlptui.core.text import safe
+from mlptui.core.text import size as size_of
 from mlptui.store.formats.contents import DTYPES, MAX_DIMENSIONS, Contents, FormatError, Node, Stored, dense, stored
 
 HEADER_LIMIT = 8 << 20
@@ -17,7 +18,9 @@ def header_of(data: bytes, size: int) -> dict[str, Any]:
     if size < 8 or len(data) < 8:
         raise FormatError("it is too short for a safetensors file")
     length = int.from_bytes(data[:8], "little")
-    if length > HEADER_LIMIT or 8 + length > min(size, len(data)):
+    if length > HEADER_LIMIT:
+        raise FormatError(f"its header has {size_of(length)}, more than the {size_of(HEADER_LIMIT)} that are read")
+    if 8 + length > min(size, len(data)):
         raise FormatError("its header is larger than allowed")
     text = data[8 : 8 + length]
     if text.count(b"[") > 2 * TENSOR_LIMIT + NESTED or text.count(b"{") > TENSOR_LIMIT + NESTED:  # before it costs anything

@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 
 from mlptui.tui.keys import APP, Key
 from mlptui.tui.render import pages
-from mlptui.tui.render.cells import Line, wrapped
+from mlptui.tui.render.cells import Glyphs, Line, wrapped
 from mlptui.tui.widgets.canvas import Canvas
 
 
@@ -58,7 +58,10 @@ class HelpScreen(ModalScreen[None]):
             )
             return drawn
 
-        yield _Box(lines)
+        lines(80, 22, Glyphs())
+        box = _Box(lines)
+        box.styles.height = 22 + self._beyond  # as many rows as it needs, where there are so many
+        yield box
 
     def action_scroll(self, by: int) -> None:
         self._first = max(0, min(self._first + by, self._beyond))
