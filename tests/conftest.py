@@ -2,8 +2,10 @@
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from mlptui.store import paths as places
 from mlptui.store.paths import Paths
 
+NUMBERS = count()
 Counts = Callable[[int, int], int]
 LEAKY = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES", "CUDA_VISIBLE_DEVICES")
 ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "fashion-mnist"
@@ -48,13 +51,21 @@ def campaign(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty MLPTUI_HOME for this test alone, and an environment without preferences."""
+def home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A MLPTUI_HOME for this test alone, which is not there yet, and an environment without preferences.
+
+    It is made by who writes there: a folder for each of ten thousand tests would cost as much as most of them.
+    """
     for name in [n for n in os.environ if n.startswith(("MLPTUI_", "TEXTUAL")) or n in LEAKY]:
         monkeypatch.delenv(name)
-    folder = tmp_path / "home"
+    own = "tmp_path" in request.fixturenames
+    folder = request.getfixturevalue("tmp_path") / "home" if own else tmp_path_factory.getbasetemp() / f"home-{next(NUMBERS)}"
     monkeypatch.setenv("MLPTUI_HOME", str(folder))
-    return folder
+    yield folder
+    if not own and folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

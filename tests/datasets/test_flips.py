@@ -59,7 +59,7 @@ def test_flips_in_the_arrays_are_noticed_when_a_run_opens_them(paths: Paths, fas
     place = import_folder(paths, NAME, fashion_mnist)
     chance = random.Random(9)
     files = [place / f"{name}.npy" for name in prepared.ARRAYS] + [place / "set.json"]
-    for number in range(counts(190, 500)):
+    for number in range(counts(100, 500)):
         file = files[number % len(files)]
         back = flip(file, chance)
         with pytest.raises(DataError):

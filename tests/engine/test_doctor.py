@@ -879,7 +879,10 @@ def light() -> Iterator[None]:
     gc.collect()
 
 
-SLOW = {"swin_t", "r2plus1d_18", "deeplabv3_mobilenet_v3_large", "googlenet", "convnext_tiny", "regnet_x_400mf"}
+SLOW = {
+    "swin_t", "r2plus1d_18", "r3d_18", "deeplabv3_mobilenet_v3_large", "googlenet", "convnext_tiny", "regnet_x_400mf",
+    "densenet121", "efficientnet_b0",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*VISION, *OTHERS])

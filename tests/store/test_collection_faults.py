@@ -87,12 +87,12 @@ def calls_of(tmp_path: Path, operation: Callable[[Paths], None]) -> int:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
-def test_an_error_at_any_call_loses_nothing_and_is_a_sentence(tmp_path: Path, operation, counts) -> None:
-    calls = calls_of(tmp_path, operation)
+def test_an_error_at_any_call_loses_nothing_and_is_a_sentence(fast: Path, operation, counts) -> None:
+    calls = calls_of(fast, operation)
     assert calls > 3
     for at in range(1, calls + 1):
         for i, number in enumerate(ERRNOS[: counts(2, len(ERRNOS))]):
-            paths = prepared(tmp_path / f"{at}-{i}")
+            paths = prepared(fast / f"{at}-{i}")
             with faulty(Fault(at, refuse(number), sticky=bool(at % 2))):
                 try:
                     operation(paths)
@@ -104,9 +104,9 @@ def test_an_error_at_any_call_loses_nothing_and_is_a_sentence(tmp_path: Path, op
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
-def test_a_kill_at_any_call_loses_nothing(tmp_path: Path, operation) -> None:
-    for at in range(1, calls_of(tmp_path, operation) + 1):
-        paths = prepared(tmp_path / f"killed-{at}")
+def test_a_kill_at_any_call_loses_nothing(fast: Path, operation) -> None:
+    for at in range(1, calls_of(fast, operation) + 1):
+        paths = prepared(fast / f"killed-{at}")
 
         def work(paths: Paths = paths, at: int = at) -> int:
             with faulty(Fault(at, lambda _: os._exit(9), after=bool(at % 2))):
@@ -127,7 +127,7 @@ def operation_again(paths: Paths, operation: Callable[[Paths], None]) -> None:
     intact(paths)
 
 
-def test_kills_at_random_moments_of_all_of_them(tmp_path: Path, counts) -> None:
+def test_kills_at_random_moments_of_all_of_them(fast: Path, counts) -> None:
     """500 with --campaign. What the process said it had committed before it was killed is there, byte for byte."""
     chance = random.Random(6)
 
@@ -142,7 +142,7 @@ def test_kills_at_random_moments_of_all_of_them(tmp_path: Path, counts) -> None:
 
     done: Counter[str] = Counter()
     for i in range(counts(40, 500)):
-        paths = prepared(tmp_path / f"r{i}")
+        paths = prepared(fast / f"r{i}")
         atomic.make_folder(paths.runs / "trained" / "checkpoints")
         told, tell = os.pipe()
 

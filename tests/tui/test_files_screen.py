@@ -17,11 +17,11 @@ from mlptui.store import checkpoints, collection, rundir
 from mlptui.store import state as states
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
+from mlptui.tui.dialogs.writing import ExportScreen
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.render.files import CheckpointRow, FileList, draw
 from mlptui.tui.screens.files import FilesScreen
-from mlptui.tui.screens.writing import ExportScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas
 
 from .conftest import screen_text, settle
@@ -223,7 +223,7 @@ async def test_one_is_copied_out_and_looked_into(make_app, trained, tmp_path: Pa
 async def test_one_is_exported_by_its_ending_and_nothing_is_replaced_without_a_yes(make_app, trained, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    run = trained("one", {0: 0.1, 10: 0.9})
+    trained("one", {0: 0.1, 10: 0.9})
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         view = await files_of(pilot, 2)
@@ -253,6 +253,7 @@ async def test_one_is_exported_by_its_ending_and_nothing_is_replaced_without_a_y
         assert file.stat().st_mode & 0o777 == 0o666 & ~UMASK
         assert float(load_file(file)["0.weight"][0, 0]) == 10
 
+        file = file.with_suffix(".csv")
         file.write_bytes(b"mine")
         for key, replaced in (("n", False), ("y", True)):
             await export(str(file))
@@ -267,11 +268,7 @@ async def test_one_is_exported_by_its_ending_and_nothing_is_replaced_without_a_y
         await settle(pilot, lambda: "writing net.pt2" in screen_text(app))
         await pilot.press("escape")
         await settle(pilot, lambda: "stopped; nothing was written" in app.desk.notice, 60)
-        assert sorted(tmp_path.iterdir()) == sorted([file, app.paths.data])
-
-        damage(run, 10)
-        await export(str(tmp_path / "two.safetensors"))
-        await settle(pilot, lambda: "is damaged" in app.desk.notice and "the newest whole one is" in app.desk.notice, 60)
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "one.csv", "one.safetensors"]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -371,7 +368,7 @@ rows_ = st.builds(
 
 
 @given(st.lists(rows_, max_size=12), st.integers(40, 200), st.integers(8, 50), st.sampled_from(GLYPHS), names_, st.booleans())
-@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+@settings(derandomize=True, deadline=None, database=None, max_examples=100)
 def test_any_list_can_be_drawn_at_any_size(rows, cells, height, glyphs, filter_, focused) -> None:
     for cursor in {0, max(0, len(rows) - 1)}:
         first = max(0, cursor - files.list_rows(height) + 1)

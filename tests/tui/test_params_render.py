@@ -163,7 +163,7 @@ def test_hostile_names_stay_in_their_cells(text: str) -> None:
 
 
 @given(st.floats(-9.9e9, -1e-9) | st.floats(1e-98, 9e98) | st.sampled_from([math.nan, math.inf, -math.inf, None]))
-@settings(derandomize=True, deadline=None, database=None, max_examples=2000)
+@settings(derandomize=True, deadline=None, database=None, max_examples=800)
 def test_a_number_has_at_most_eight_cells_and_says_what_it_is(value: float | None) -> None:
     shown = number(value)
     assert width(shown) <= 8, shown
@@ -469,7 +469,7 @@ def test_a_condition_that_is_none_is_said(text: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # C26
 @given(st.text(max_size=80) | st.text("/(){}[]+*?.|\\^$a0, <>=%std", max_size=60).map(lambda t: f"/{t}/"))
-@settings(derandomize=True, deadline=None, database=None, max_examples=600)
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
 def test_whatever_is_typed_gives_a_test_or_a_sentence(text: str) -> None:
     try:
         test = filters.read(text)

@@ -20,10 +20,10 @@ from mlptui.engine.parameters import passes
 from mlptui.engine.parameters.tensors import tensors
 from mlptui.engine.seeding import INITIAL, mix, seed_weights
 from mlptui.tui import keys
+from mlptui.tui.dialogs.console import ConsoleScreen
 from mlptui.tui.messages import StartAsked
 from mlptui.tui.parameters_state import SHOWS
 from mlptui.tui.render import tensor
-from mlptui.tui.screens.console import ConsoleScreen
 
 from .conftest import screen_text, settle
 from .test_model_screen import idle, notice, press
@@ -873,7 +873,7 @@ async def test_the_bench_is_killed_and_the_values_come_back(make_app) -> None:
 async def test_a_run_begins_with_what_is_still_under_way_and_with_the_seed_that_is_shown(make_app, monkeypatch) -> None:
     app = make_app()
     begun: list[dict[str, torch.Tensor] | None] = []
-    monkeypatch.setattr(app, "_start", lambda recipe, file: begun.append(load_file(file) if file else None))
+    monkeypatch.setattr(app.run_work, "_start", lambda recipe, file: begun.append(load_file(file) if file else None))
     async with app.run_test(size=(120, 40)) as pilot:
         await at_params(pilot, D2L)
         form = app.train_screen.form

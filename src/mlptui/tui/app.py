@@ -7,23 +7,16 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from mlptui.core.bench import Answer, Refused
-from mlptui.core.errors import MlptuiError
-from mlptui.core.parameters.messages import Export, Exported
-from mlptui.core.recipe import Recipe
 from mlptui.datasets import catalog
 from mlptui.devices import cpu, gpu
-from mlptui.devices.choice import environment
-from mlptui.launch import begin, process, prove, trainer
-from mlptui.launch.bench import folder_of
-from mlptui.store import atomic, choices, collection, trash
+from mlptui.launch import process, prove
+from mlptui.store import choices, trash
 from mlptui.store import settings as preferences
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
@@ -32,6 +25,7 @@ from mlptui.tui import keys, terminal
 from mlptui.tui.background import Background
 from mlptui.tui.checkpoint_work import CheckpointWork
 from mlptui.tui.desk import Desk, Host, while_running
+from mlptui.tui.dialogs.modal import HelpScreen, Question
 from mlptui.tui.form_state import DataSet, FormState, is_architecture
 from mlptui.tui.messages import (
     CodeAsked,
@@ -53,11 +47,11 @@ from mlptui.tui.messages import (
     StartAsked,
 )
 from mlptui.tui.render.cells import Glyphs
+from mlptui.tui.run_work import RunWork
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.data import DataScreen
 from mlptui.tui.screens.devices import DevicesScreen
 from mlptui.tui.screens.files import FilesScreen
-from mlptui.tui.screens.modal import HelpScreen, Question
 from mlptui.tui.screens.model import ModelScreen
 from mlptui.tui.screens.parameters import ParamsScreen
 from mlptui.tui.screens.runs import RunReader, RunsScreen
@@ -74,14 +68,6 @@ NOTICE_SECONDS = 6.0
 READ_IN_A_SECOND = 20  # characters of a long notice
 LOAD_INTERVAL = 2.0
 DEFAULT_THEME = "ansi-dark"
-
-
-class Started(NamedTuple):
-    """A trainer that was started, and what its host may do to it (empty: nothing known)."""
-
-    run: Run
-    pid: int
-    warning: str
 
 
 class MlptuiApp(KeysInOrder):
@@ -143,6 +129,7 @@ class MlptuiApp(KeysInOrder):
         self.install_screen(self.runs_screen, "runs")
         self.install_screen(FilesScreen(paths), "files")
         self.checkpoint_work = CheckpointWork(self)
+        self.run_work = RunWork(self)
         self._notice_timer: Any = None
         self._started_up = False
         self._cpu = cpu.CpuReader()
@@ -371,77 +358,13 @@ class MlptuiApp(KeysInOrder):
         self.checkpoint_work.save(message)
 
     def on_start_asked(self, message: StartAsked) -> None:
-        self.session.settled(lambda: self._begin(message.recipe))
-
-    def _begin(self, recipe: Recipe) -> None:
-        """Weights that a person set on the bench are what the run begins with; others are drawn from its seed anyway."""
-        present = self.workbench.present
-        if present is None or present.drawn is not None or present.text.strip() != recipe.architecture.strip():
-            self._start(recipe, None)
-            return
-        self._tell("taking the weights from the bench ...")
-
-        def exported(answer: Answer) -> None:
-            if isinstance(answer, Exported):
-                self.session.kept = present
-                self._start(recipe, Path(answer.file))
-            elif isinstance(answer, Refused):
-                self._tell(f"not started, as the bench does not give its weights: {answer.message}", bad=True)
-
-        self.workbench.ask(Export(file=str(folder_of(self.paths, os.getpid()) / "begin.safetensors")), exported)
-
-    def _start(self, recipe: Recipe, weights: Path | None) -> None:
-        self._tell("starting the trainer ...")
-
-        def start() -> Started:
-            from mlptui.datasets.settle import settle
-
-            settled = settle(self.paths, recipe)
-            try:
-                run, pid = begin.begin(self.paths, settled, environment(settled.device), weights)
-            finally:
-                if weights:
-                    atomic.unlink_quietly(weights)
-            return Started(run, pid, trainer.logout_warning())
-
-        if not self.background["launch"].submit(start, self._started):
-            self._tell("the start before is still under way", bad=True)
+        self.session.settled(lambda: self.run_work.begin(message.recipe))
 
     def on_resume_asked(self, message: ResumeAsked) -> None:
-        run = message.run
-
-        def resume() -> Started:
-            return Started(run, begin.resume(run, environment(run.recipe().device)), trainer.logout_warning())
-
-        if not self.background["launch"].submit(resume, self._started):
-            self._tell("the start before is still under way", bad=True)
+        self.run_work.resume(message.run)
 
     def on_continue_asked(self, message: ContinueAsked) -> None:
-        def start() -> Started:
-            entry = collection.find(self.paths, f"{message.run.id}/{message.which}")
-            return Started(*begin.go_on(self.paths, entry, message.changes, environment), trainer.logout_warning())
-
-        def done(started: Started | None, error: Exception | None) -> None:
-            if started is not None:
-                self.action_area("train")
-            self._started(started, error)
-
-        self._tell(f"a run that goes on from {self.desk.run_name(message.run)} begins ...")
-        if not self.background["launch"].submit(start, done):
-            self._tell("the start before is still under way", bad=True)
-
-    def _started(self, started: Started | None, error: Exception | None) -> None:
-        if started is None:
-            self._tell(str(error) if isinstance(error, MlptuiError) else f"not started: {error!r}", bad=True)
-            return
-        run, pid, warning = started
-        self._tell(warning or f"started as process {pid}; closing this viewer does not stop the run")
-        self.train_screen.watch_run(run)
-        self.background["launch"].submit(lambda: trainer.wait_until_ready(run, pid), self._is_ready)
-
-    def _is_ready(self, _: None, error: Exception | None) -> None:
-        if error:
-            self._tell(str(error), bad=True)
+        self.run_work.go_on(message)
 
     # keys
 

@@ -11,11 +11,11 @@ from mlptui.core.errors import ArchitectureError, StorageError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import counted, loss, safe, score
 from mlptui.store import atomic
+from mlptui.tui.dialogs.choosing import Choice, ChoiceScreen
+from mlptui.tui.dialogs.modal import Question
+from mlptui.tui.dialogs.plan import PlanScreen
 from mlptui.tui.messages import CodeAsked, EvaluateAsked, LoadAsked, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render.cells import end_of
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.network import Choice, ChoiceScreen
-from mlptui.tui.screens.plan import PlanScreen
 
 if TYPE_CHECKING:
     from mlptui.tui.app import MlptuiApp

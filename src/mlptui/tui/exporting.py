@@ -7,10 +7,10 @@ from pathlib import Path
 from mlptui.core.errors import MlptuiError
 from mlptui.launch import export
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.modal import Question
+from mlptui.tui.dialogs.writing import ExportScreen
 from mlptui.tui.messages import Noticed
 from mlptui.tui.render.files import CheckpointRow
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.writing import ExportScreen
 from mlptui.tui.verifying import List
 
 RUNS_CODE = (".onnx", ".pt2")  # what is made by running the network

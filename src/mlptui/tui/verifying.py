@@ -13,9 +13,9 @@ from mlptui.core.errors import MlptuiError
 from mlptui.core.text import counted
 from mlptui.store import collection
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.modal import Question
 from mlptui.tui.messages import Noticed
 from mlptui.tui.render.files import CheckpointRow
-from mlptui.tui.screens.modal import Question
 
 
 @dataclass(frozen=True)

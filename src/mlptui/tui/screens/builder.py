@@ -9,8 +9,8 @@ from mlptui.core.architecture.printer import literal
 from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.bench import Answer, Change, Place, Refused, Step, shape_typed
 from mlptui.core.recipe import parsed
-from mlptui.tui.screens.editor import EditScreen
-from mlptui.tui.screens.network import ArgumentsScreen, Choice, ChoiceScreen, LineScreen, is_network, layer_choices
+from mlptui.tui.dialogs.choosing import ArgumentsScreen, Choice, ChoiceScreen, LineScreen, is_network, layer_choices
+from mlptui.tui.dialogs.editor import EditScreen
 
 if TYPE_CHECKING:
     from mlptui.tui.screens.model import ModelScreen

@@ -21,13 +21,13 @@ from mlptui.core.parameters.messages import (
 )
 from mlptui.core.text import counted, number
 from mlptui.core.wire import Input
+from mlptui.tui.dialogs.choosing import LineScreen, why_not
+from mlptui.tui.dialogs.drawing import DrawScreen
+from mlptui.tui.dialogs.modal import Told
+from mlptui.tui.dialogs.writing import FORMS, WriteScreen
 from mlptui.tui.form_state import FormState
 from mlptui.tui.parameters_state import ParametersState
 from mlptui.tui.screens.area import BenchScreen
-from mlptui.tui.screens.drawing import DrawScreen
-from mlptui.tui.screens.modal import Told
-from mlptui.tui.screens.network import LineScreen, why_not
-from mlptui.tui.screens.writing import FORMS, WriteScreen
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import TensorCanvas
 

@@ -13,13 +13,13 @@ from mlptui.launch import data as launch
 from mlptui.store import rundir
 from mlptui.tui import keys, set_view
 from mlptui.tui.desk import host, while_running
+from mlptui.tui.dialogs.modal import Question
+from mlptui.tui.dialogs.prompt import AddScreen, ImportScreen
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import DataUseAsked, Noticed, SetRemoved, SetsFound
 from mlptui.tui.render.data import FactSheet, SetRow
 from mlptui.tui.screens.area import AreaScreen
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.prompt import AddScreen, ImportScreen
 from mlptui.tui.set_view import OneSet, Sets
 from mlptui.tui.widgets.catalog import CatalogCanvas, Moved, SetAction
 from mlptui.tui.widgets.look import LookCanvas, ViewChanged

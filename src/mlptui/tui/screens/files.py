@@ -14,10 +14,10 @@ from mlptui.store.paths import Paths
 from mlptui.tui import keys
 from mlptui.tui.checkpoint_rows import CheckpointReader
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.choosing import LineScreen
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import CompareAsked, LookedInto
 from mlptui.tui.screens.area import ListScreen
-from mlptui.tui.screens.network import LineScreen
 from mlptui.tui.widgets.checkpoints import FilesCanvas, OpenAsked, RowsChanged
 from mlptui.tui.widgets.contents import ContentsCanvas, ContentsRead
 

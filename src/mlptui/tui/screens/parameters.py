@@ -20,14 +20,14 @@ from mlptui.core.wire import Input
 from mlptui.store import checkpoints, collection
 from mlptui.tui import keys
 from mlptui.tui.desk import host, while_running
+from mlptui.tui.dialogs.choosing import Choice, ChoiceScreen, LineScreen, why_not
+from mlptui.tui.dialogs.console import ConsoleScreen
 from mlptui.tui.form_state import FormState
 from mlptui.tui.keys import Key
 from mlptui.tui.parameters_state import ParametersState
 from mlptui.tui.render.parameters import SORTS, SORTS_COMPARED
 from mlptui.tui.screens.area import AreaScreen
 from mlptui.tui.screens.changing import ChangingScreen
-from mlptui.tui.screens.console import ConsoleScreen
-from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen, why_not
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.parameters import Asked, ListCanvas, TensorCanvas, TensorChanged, WindowChanged
 

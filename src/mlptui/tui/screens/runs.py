@@ -22,14 +22,14 @@ from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.desk import host, work
+from mlptui.tui.dialogs.modal import Question
+from mlptui.tui.dialogs.prompt import Field, Prompt
 from mlptui.tui.keys import Key
 from mlptui.tui.messages import ContinueAsked, Noticed, RunChosen
 from mlptui.tui.render import runs
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.runs import RunRow
 from mlptui.tui.screens.area import ListScreen
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.prompt import Field, Prompt
 from mlptui.tui.widgets.cursor import CursorCanvas
 
 PROVED = 100  # steps

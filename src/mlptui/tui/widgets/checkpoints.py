@@ -17,14 +17,14 @@ from mlptui.store.rundir import Run
 from mlptui.tui import keys
 from mlptui.tui.checkpoint_rows import LARGEST_FIRST, SORTS, arranged
 from mlptui.tui.desk import host, work
+from mlptui.tui.dialogs.choosing import Choice, ChoiceScreen, LineScreen
+from mlptui.tui.dialogs.modal import Question
+from mlptui.tui.dialogs.writing import SaveScreen, why_no_name
 from mlptui.tui.exporting import Exporter
 from mlptui.tui.messages import CodeAsked, EvaluateAsked, LoadAsked, LookedInto, Noticed, PlanAsked, SaveAsked
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Line
 from mlptui.tui.render.files import CheckpointRow
-from mlptui.tui.screens.modal import Question
-from mlptui.tui.screens.network import Choice, ChoiceScreen, LineScreen
-from mlptui.tui.screens.writing import SaveScreen, why_no_name
 from mlptui.tui.verifying import Verifier
 from mlptui.tui.widgets.cursor import CursorCanvas
 

@@ -6,11 +6,11 @@ from mlptui.core.text import rate
 from mlptui.store import control
 from mlptui.tui import keys
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.modal import Question
 from mlptui.tui.messages import Noticed, ResumeAsked
 from mlptui.tui.render import live
 from mlptui.tui.render.cells import Line, panel
 from mlptui.tui.run_view import RunView
-from mlptui.tui.screens.modal import Question
 from mlptui.tui.widgets.canvas import Canvas
 
 

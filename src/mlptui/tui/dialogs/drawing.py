@@ -12,8 +12,8 @@ from mlptui.core.parameters.messages import Preview, Previewed, Rule
 from mlptui.core.parameters.schemes import SchemeError
 from mlptui.core.wire import Input as Entered
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.prompt import Field, Prompt
 from mlptui.tui.render import tensor
-from mlptui.tui.screens.prompt import Field, Prompt
 
 Ask = Callable[[bench.Request, Callable[[Answer], None], str], None]
 SCHEMES = (

@@ -7,7 +7,7 @@ from mlptui.core.errors import CheckpointError
 from mlptui.core.parameters.messages import Form
 from mlptui.core.text import safe
 from mlptui.store import collection
-from mlptui.tui.screens.prompt import Field, Prompt
+from mlptui.tui.dialogs.prompt import Field, Prompt
 
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".params", ".npy", ".npz")
 PROGRAMS, METRICS = (".onnx", ".pt2"), (".csv", ".json")

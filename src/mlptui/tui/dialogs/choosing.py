@@ -15,8 +15,8 @@ from mlptui.core.errors import ArchitectureError, UsageError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import cut, safe
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.prompt import Field, Prompt, completions
 from mlptui.tui.render.cells import ACCENT, BAD, CURSOR, DIM, PLAIN, STRONG, Line, panel
-from mlptui.tui.screens.prompt import Field, Prompt, completions
 from mlptui.tui.widgets.canvas import Canvas
 
 

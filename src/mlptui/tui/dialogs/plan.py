@@ -8,11 +8,11 @@ from mlptui.core.parameters.messages import Load, Plan, Planned, PlanRow
 from mlptui.core.parameters.plan import LOAD, OTHER_SHAPE, SLICE
 from mlptui.tui import keys
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.choosing import Choice, ChoiceScreen
+from mlptui.tui.dialogs.modal import HelpScreen
 from mlptui.tui.messages import Noticed
 from mlptui.tui.render import plan as render
 from mlptui.tui.render.cells import Line
-from mlptui.tui.screens.modal import HelpScreen
-from mlptui.tui.screens.network import Choice, ChoiceScreen
 from mlptui.tui.session import Session
 from mlptui.tui.widgets.cursor import CursorCanvas
 

@@ -15,8 +15,8 @@ from mlptui.core.errors import ArchitectureError
 from mlptui.core.recipe import parsed
 from mlptui.core.text import safe
 from mlptui.tui.desk import host
+from mlptui.tui.dialogs.modal import Question
 from mlptui.tui.render.cells import ACCENT, BAD, DIM, GOOD, PLAIN, STRONG, WARN, Line, panel, wrapped
-from mlptui.tui.screens.modal import Question
 from mlptui.tui.widgets.canvas import Canvas
 
 

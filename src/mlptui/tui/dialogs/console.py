@@ -6,7 +6,7 @@ from textual import events
 
 from mlptui.core.bench import Answer, Refused, Sheet
 from mlptui.core.parameters.messages import Console, Said
-from mlptui.tui.screens.prompt import Field, Prompt, common
+from mlptui.tui.dialogs.prompt import Field, Prompt, common
 from mlptui.tui.session import Session
 
 ENDINGS = (
