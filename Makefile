@@ -25,7 +25,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/lint-imports --no-cache
 
 tests: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 package: $(VENV)/.ready-dev
 	$(BIN)/python tools/check_package.py

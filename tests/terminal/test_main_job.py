@@ -196,7 +196,8 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal, c
         for start in range(0, len(stream), 2048):  # a terminal takes no more than a page before somebody reads its answer
             viewer.child.send(stream[start : start + 2048])
             viewer.read(0.05)
-    for _ in range(30):  # out of whatever the noise has opened; a text that was typed asks before it is lost
+    deadline = time.monotonic() + 90  # for all the keys that it has not answered yet
+    while time.monotonic() < deadline:  # out of whatever they have opened; a text that was typed asks before it is lost
         viewer.press("\x1b")
         viewer.read(0.4)
         viewer.press("y", "5")
