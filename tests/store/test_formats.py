@@ -330,6 +330,7 @@ NPZ = {
     "bomb of lzma": Case(lambda _: zeros("w.npy", BOMB, 16, zipfile.ZIP_LZMA), "is packed in a way", bomb=True),
     "table of 500 MB": Case(large_table, "table has", bomb=True),
     "hidden table of 500 MB": Case(hidden_table, "table has|cannot be read", bomb=True),
+    "12,001 arrays": Case(lambda _: zipped({f"{i}.npy": npy(head()) for i in range(12_001)}), "more than the 12,000 arrays"),
     "300,000 members": Case(many_members, "members|table has", bomb=True),
     "two archives": Case(zipped({"a.npy": FLOAT}) + zipped({"b.npy": FLOAT}), tensors=floats("b")),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from mlptui.store.formats.contents import Contents, FormatError, Node, dense, st
 
 HEAD = 1 << 16  # bytes; numpy itself takes headers of at most 10,000
 PACKED = 5_000  # members that are unpacked for their headers: half a second
+ARRAYS = 12_000  # whose headers are read: a second
 NPY, NPZ = "npy", "npz"
 
 _KINDS = {
@@ -32,6 +33,9 @@ def read_many(stream: BinaryIO, size: int, archive: zipfile.ZipFile) -> Contents
     """Raises FormatError, OSError."""
     children: list[tuple[str, Node]] = []
     refused: tuple[str, ...] = ()
+    many = len(archive.infolist())
+    if many > ARRAYS:
+        raise FormatError(f"it has {many:,} members, more than the {ARRAYS:,} arrays that are looked into")
     packed = sum(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
     if packed > PACKED:
         raise FormatError(f"it has {packed:,} compressed members, more than the {PACKED:,} that are looked into")

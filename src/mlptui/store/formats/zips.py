@@ -11,7 +11,7 @@ from mlptui.store.formats.contents import FormatError
 
 MAGIC = b"PK\x03\x04"
 TABLE_LIMIT = 8 << 20  # of at most 180,000 members
-MEMBER_LIMIT = 100_000
+MEMBER_LIMIT = 50_000  # half a second
 READ_LIMIT = 1 << 30  # bytes of all members together that are read to verify them, or as many as the file has
 _END_SIZE = 22
 _END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
