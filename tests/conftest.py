@@ -14,6 +14,8 @@ import pytest
 from mlptui.store import paths as places
 from mlptui.store.paths import Paths
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start here: what they import is compiled once
+sys.dont_write_bytecode = False
 NUMBERS = count()
 Counts = Callable[[int, int], int]
 LEAKY = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES", "CUDA_VISIBLE_DEVICES")

@@ -116,6 +116,10 @@ def interrupts():
 def asks():
     return input("your name? ")
 
+def late():
+    import beside
+    return Good()
+
 def reads():
     assert sys.stdin.read() == "" and os.read(0, 10) == b""
     return Good()
@@ -185,6 +189,7 @@ def signals():
 def nets(tmp_path: Path) -> Path:
     file = tmp_path / "nets.py"
     file.write_text(NETS)
+    (tmp_path / "beside.py").write_text("")
     return file
 
 
@@ -283,6 +288,8 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         assert "memory" in await refused("tensor_too_much")
         assert "recursion" in (await refused("recursion")).lower()
         assert isinstance(await d.open(f"{nets}:reads"), Sheet)
+        assert isinstance(await d.open(f"{nets}:late"), Sheet)
+        assert not list(nets.parent.glob("__pycache__"))
         assert "names" in await refused("halves")
         assert "has no nothing" in await refused("nothing")
         assert (await refused("interrupts")) == "cancelled"
@@ -297,7 +304,7 @@ async def test_requests_are_answered_in_order_and_what_user_code_does_is_a_sente
         assert all(p.calls == 1 for p in shapes.passed)
         d.late = 0.0
         back = await d.ask(History(by=-1))
-        assert isinstance(back, Sheet) and len(back.rows) == 2 and back.text.endswith(":reads")
+        assert isinstance(back, Sheet) and len(back.rows) == 2 and back.text.endswith(":late")
         assert d.late < 0.5
 
 

@@ -85,7 +85,7 @@ class Zygote:
 
     def bench(self, answers: int, folder: Path) -> "Bench":
         """In place of launch.bench.start."""
-        environment = {**ENVIRONMENT, **inherited(), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**ENVIRONMENT, **inherited()}
         order = {"folder": str(folder), "viewer": os.getpid(), "environment": environment}
         asked, output = os.pipe(), os.pipe()
         with self._guard:

@@ -62,9 +62,9 @@ def take(viewer, key: str, wanted: str, text: str) -> None:
     viewer.press("\r")
     viewer.wait_for(lambda screen: wanted not in screen)
     if text == "nn.ReLU()":  # it has arguments that may be given
-        viewer.wait_for("grey is the default")
+        viewer.wait_for("False if empty")
         viewer.press("\r")
-        viewer.wait_for(lambda screen: "grey is the default" not in screen)
+        viewer.wait_for(lambda screen: "False if empty" not in screen)
 
 
 def at(viewer, place: str) -> None:

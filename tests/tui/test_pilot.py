@@ -82,6 +82,18 @@ async def test_an_architecture_is_typed_on_one_line_and_named_in_the_workbench(m
         assert form.recipe is not None and "32" in form.recipe.architecture
 
 
+async def test_a_list_that_does_not_fit_says_how_much_of_it_lies_above_and_below(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: "starts the run" in screen_text(app))
+        form = app.train_screen.form
+        hidden = form.row_count() - form.visible_rows()
+        assert hidden > 3
+        assert f"━ {hidden} below ━" in screen_text(app)
+        await pilot.press(*["down"] * (form.visible_rows() + 2))
+        await settle(pilot, lambda: f"━ 3 above · {hidden - 3} below ━" in screen_text(app))
+
+
 async def test_every_knob_of_the_recipe_is_in_the_form_and_turning_keeps_it_valid(make_app) -> None:
     from mlptui.core.recipe import fields
 

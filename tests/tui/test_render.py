@@ -11,7 +11,7 @@ from mlptui.core.series import Series
 from mlptui.core.status import Status, Verdict
 from mlptui.core.text import safe, width
 from mlptui.tui.render import bars, chart, devices, form, live, pages, runs
-from mlptui.tui.render.cells import Glyphs, Line, fit, length, panel, plain, rule, spread
+from mlptui.tui.render.cells import Glyphs, Line, fit, length, panel, plain, rule, spread, with_hidden
 from mlptui.tui.render.devices import DeviceBlock, DeviceList, Process
 from mlptui.tui.render.form import FormRow, FormView
 from mlptui.tui.render.live import Picture, Progress
@@ -170,6 +170,30 @@ def test_a_panel_in_focus_differs_by_glyph_not_by_colour_alone() -> None:
         )
         assert quiet != focused
         assert "title" in quiet[0] and "fact" in quiet[0] and "more" in quiet[2]
+
+
+@given(
+    st.text(max_size=80) | st.sampled_from(HOSTILE),
+    st.integers(0, 3000),
+    st.integers(0, 3000),
+    st.integers(20, 90),
+    st.booleans(),
+    st.sampled_from(GLYPHS),
+)
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+def test_what_a_list_hides_is_told_in_the_edge_below_it(title, above, below, cells, focused, glyphs) -> None:
+    told = [f"{count:,} {where}" for count, where in ((above, "above"), (below, "below")) if count]
+    rows = [[(f"row {i}", "")] for i in range(4)]
+    for foot in ([], [rule(title, ("fact", "")), [("a detail", "")]]):
+        before = panel(title, [], rows + foot, (cells, 6 + len(foot)), glyphs, focused)
+        after = with_hidden(before, 5, above, below, glyphs)
+        exact(after, cells, 6 + len(foot), glyphs)
+        assert [*after[:5], *after[6:]] == [*before[:5], *before[6:]]
+        room = cells - len(told) * 15 - (0 if not foot else width(glyphs.text(safe(title))) + 10)
+        if told and room > 0:
+            assert all(word in plain(after[5]) for word in told)
+        if not told:
+            assert after == before
 
 
 def test_help_and_questions_fit_their_boxes() -> None:

@@ -51,7 +51,7 @@ def start(answers: int, folder: Path) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=(answers,),
-        env={**ENVIRONMENT, **inherited(), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**ENVIRONMENT, **inherited(), "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
         bufsize=0,
     )

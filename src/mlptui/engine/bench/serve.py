@@ -94,6 +94,7 @@ class Bench:
         torch.set_num_threads(max(1, usable_threads() // 2))  # what trains goes first
         workbench = Workbench(paths.find())
         warm_up()
+        sys.dont_write_bytecode = True  # torch starts in half the time when it is kept; beside a person's files none is wanted
         gc.collect()
         gc.freeze()
         self.tell(b'{"ready":true}')

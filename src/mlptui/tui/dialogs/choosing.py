@@ -242,11 +242,11 @@ class ArgumentsScreen(Prompt):
 
     def __init__(self, kind: str, given: dict[str, str]) -> None:
         rows = known.signature(kind) or ()
-        self.FIELDS = tuple(Field(str(row[0]), "(needed)" if len(row) == 1 else literal(row[1])) for row in rows)
+        self.FIELDS = tuple(Field(str(row[0]), "needed" if len(row) == 1 else f"{literal(row[1])} if empty") for row in rows)
         super().__init__(given)
         self.kind = kind
         self.title_text = kind
-        self.told = [('grey is the default; numbers, True, None, "words" or (tuples)', "dim")]
+        self.told = [('numbers, True, None, "words" or (tuples)', "dim")]
 
     def text(self) -> str:
         """`in_features=4, out_features=8`."""

@@ -31,14 +31,14 @@ class DrawScreen(Prompt):
         Field("tensors", "a path, *.weight, Linear, Linear.bias; with commas"),
         Field("how", "normal(0, 0.01) or another one; tab completes"),
         Field("biases", "how biases are drawn; empty: as above, if it suits"),
-        Field("more", "0.weight: xavier_uniform; 2.weight: constant(42)"),
-        Field("seed", "0"),
+        Field("more", "such as 0.weight: xavier_uniform; 2.weight: constant(42)"),
+        Field("seed", "0 if empty"),
     )
     ROWS, FIRST = 15, 1
 
     def __init__(self, what: str, weights: list[str], seed: str, entered: Entered, ask: Ask) -> None:
         if weights:
-            more = Field("more", f"{weights[0]}: xavier_uniform; {weights[-1]}: constant(42)")
+            more = Field("more", f"such as {weights[0]}: xavier_uniform; {weights[-1]}: constant(42)")
             self.FIELDS = tuple(more if field.name == "more" else field for field in self.FIELDS)
         super().__init__({"tensors": what, "seed": seed})
         self._entered, self._ask = entered, ask

@@ -32,7 +32,7 @@ class WriteScreen(Prompt):
 
     title_text = "write tensors"
     FIELDS = (
-        Field("to", "weights.safetensors", path=True),
+        Field("to", "such as weights.safetensors", path=True),
         Field("as", "dictionary (by their names), list, or tensor: one alone"),
     )
     ROWS = 4
@@ -79,7 +79,7 @@ class ExportScreen(Prompt):
     """Where a checkpoint goes, and as what; dismissed with `to` as a whole path and `as`, empty where the ending says it."""
 
     FIELDS = (
-        Field("to", "~/model.safetensors", path=True),
+        Field("to", "such as ~/model.safetensors", path=True),
         Field("as", "script or tensorboard, for a folder; else by the ending"),
     )
     ROWS = 5
@@ -127,7 +127,7 @@ class SaveScreen(Prompt):
     """A name and a note for what is on the bench."""
 
     title_text = "save what is on the bench"
-    FIELDS = (Field("name", "my-net"), Field("note", "what you want to remember of it"))
+    FIELDS = (Field("name", "such as my-net"), Field("note", "what you want to remember of it"))
     ROWS = 4
 
     def __init__(self) -> None:

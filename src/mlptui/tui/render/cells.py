@@ -1,6 +1,8 @@
 """Lines of styled cells: what every view is made of. A line is spans of (text, role); roles become styles in the widget."""
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from mlptui.core.text import ascii_only, cut, safe, width
 
@@ -48,6 +50,16 @@ class Glyphs:
         if self.ascii:
             return "+=+|+=+++" if focused else "+-+|+-+++"
         return "┏━┓┃┗━┛┣┫" if focused else "┌─┐│└─┘├┤"
+
+    @property
+    def lines(self) -> str:
+        """The horizontal ones of a border, in focus and out of it."""
+        return self.border(True)[1] + self.border(False)[1]
+
+    @property
+    def lower_left(self) -> str:
+        """What an edge below a list begins with, in focus and out of it."""
+        return "".join(self.border(focused)[i] for focused in (True, False) for i in (4, 7))
 
 
 def length(line: Line) -> int:
@@ -115,6 +127,23 @@ def panel(
             lines.append([(corner[3] + " ", role), *shown(line, cells - 4, glyphs), (" " + corner[3], role)])
     lines.append([(corner[4] + corner[5] * (cells - 2) + corner[6], role)])
     return lines[:rows]
+
+
+def with_hidden(lines: list[Line], row: int, above: int, below: int, glyphs: Glyphs) -> list[Line]:
+    """A panel's lines; its first edge from line `row` on tells how many rows of a list are hidden above and below."""
+    told = " · ".join(f"{count:,} {where}" for count, where in ((above, "above"), (below, "below")) if count > 0)
+    at = next((y for y in range(row, len(lines)) if plain(lines[y])[:1] in glyphs.lower_left), None)
+    if not told or at is None:
+        return lines
+    mark = f" {glyphs.text(told)} "
+    edge = plain(lines[at])
+    start = max(edge.rfind(border * (len(mark) + 1)) for border in glyphs.lines)
+    if start < 0:
+        return lines
+    cells = [(character, role) for text, role in lines[at] for character in text]
+    cells[start : start + len(mark)] = [(character, DIM) for character in mark]
+    grouped = [("".join(c for c, _ in group), role) for role, group in groupby(cells, key=itemgetter(1))]
+    return [*lines[:at], grouped, *lines[at + 1 :]]
 
 
 def rule(title: str = "", *fact: Span) -> Line:

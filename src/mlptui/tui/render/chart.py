@@ -19,7 +19,7 @@ def curve(series: Series, cells: int, rows: int, glyphs: Glyphs, log: bool = Fal
     """
     plot_cells, plot_rows = max(4, cells - AXIS), max(1, rows - 1)
     across, down = (plot_cells, plot_rows) if glyphs.ascii else (plot_cells * 2, plot_rows * 4)
-    per_column, found = series.columns(across)
+    _, found = series.columns(across)
     settled = found[:-1] if len(found) > 8 else found  # the last column still moves, and the axis should not
     means = [b.mean for b in settled if b.finite] or [b.mean for b in found if b.finite]
     if not means:
@@ -41,7 +41,7 @@ def curve(series: Series, cells: int, rows: int, glyphs: Glyphs, log: bool = Fal
         if gaps and i == plot_rows - 1:
             line = [line[0], *_marked(body, gaps)]
         lines.append(line)
-    return [*lines, _steps(series, cells, len(found) * per_column, glyphs)]
+    return [*lines, _steps(series, cells, math.ceil(len(found) * plot_cells / across), glyphs)]
 
 
 def ramp(values: list[float], cells: int, glyphs: Glyphs) -> str:
@@ -114,8 +114,9 @@ def _marked(body: str, gaps: set[int]) -> Line:
     return [("!", BAD) if i in gaps else (c, CURVE) for i, c in enumerate(body)]
 
 
-def _steps(series: Series, cells: int, shown: int, glyphs: Glyphs) -> Line:
+def _steps(series: Series, cells: int, plotted: int, glyphs: Glyphs) -> Line:
+    """The first step, and the last one below the end of the curve, which takes `plotted` cells."""
     corner = "+ " if glyphs.ascii else "└ "
     left = " " * (AXIS - 2) + corner + "step 1"
-    right = text.count(series.last_step) if series.last_step else ""
-    return [(left + right.rjust(max(1, cells - len(left))), DIM)]
+    right = f"  {text.count(series.last_step)}" if series.last_step else ""
+    return [((left + right.rjust(AXIS + plotted - len(left))).ljust(cells), DIM)]

@@ -30,9 +30,9 @@ class RunRow:
     proof: str = ""
 
 
-def widths(cells: int) -> list[int]:
-    """Column widths for a body of `cells` cells; name, data and model share what is left."""
-    fixed = [10, 0, 0, 0, 7, 6, 6, 6]
+def widths(cells: int, epoch_cells: int) -> list[int]:
+    """Column widths for a body of `cells` cells, `epoch_cells` of them for epochs; name, data and model share what is left."""
+    fixed = [10, 0, 0, 0, epoch_cells, 6, 6, 6]
     room = cells - sum(fixed) - (len(fixed) - 1)
     name = max(8, room * 3 // 10)
     data = max(6, room * 3 // 10)
@@ -44,13 +44,17 @@ def short_name(row: RunRow) -> str:
     return text.short_name(row.name, row.data, row.id)
 
 
+def epochs(row: RunRow) -> str:
+    return f"{row.epoch}/{row.epochs}"
+
+
 def cells_of(row: RunRow, now: float, glyphs: Glyphs) -> list[str]:
     return [
         status(row.status, glyphs)[0],
         text.safe(short_name(row), 200),
         text.safe(row.data, 80),
         text.safe(row.model, 80),
-        f"{row.epoch}/{row.epochs}",
+        epochs(row),
         text.score(row.valid_accuracy, row.score),
         text.loss(row.valid_loss),
         text.age(now - row.created) if row.created else "-",
@@ -73,7 +77,7 @@ class RunList:
 
 def draw(view: RunList, cells: int, rows: int, glyphs: Glyphs, focused: bool = True) -> list[Line]:
     inner = cells - 4
-    wide = widths(inner)
+    wide = widths(inner, min(11, max([7, *(len(epochs(row)) for row in view.rows)])))
     running = sum(row.status.live for row in view.rows)
     fact: Line = [(f"{len(view.rows):,} of {view.total:,}" if view.filter else f"{view.total:,}", DIM)]
     if running:

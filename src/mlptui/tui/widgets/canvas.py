@@ -45,12 +45,16 @@ class Canvas(Widget):
         """The widget's lines, exactly `height` of exactly `width` cells."""
         raise NotImplementedError
 
+    def lines(self, width: int, height: int) -> list[Line]:
+        """What is shown of them."""
+        return self.draw(width, height)
+
     def redraw(self) -> None:
         """Draw anew and mark the cells that differ; equal content sends nothing."""
         width, height = self.size
         if not self.is_mounted or width < 1 or height < 1:
             return
-        strips = [self._strip(line) for line in self.draw(width, height)]
+        strips = [self._strip(line) for line in self.lines(width, height)]
         before, self._strips = self._strips, strips
         if len(before) != len(strips):
             self.refresh()

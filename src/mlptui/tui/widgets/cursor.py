@@ -1,5 +1,6 @@
 """A canvas with a cursor that moves over rows."""
 
+from mlptui.tui.render.cells import Line, with_hidden
 from mlptui.tui.widgets.canvas import Canvas
 
 
@@ -16,6 +17,11 @@ class CursorCanvas(Canvas, can_focus=True):
 
     def visible_rows(self) -> int:
         raise NotImplementedError
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        visible = max(0, self.visible_rows())  # a terminal of one row has room for fewer than none
+        below = self.row_count() - self.first - visible
+        return with_hidden(self.draw(width, height), visible + 1, self.first, below, self.glyphs)
 
     def place_cursor(self, row: int) -> None:
         self.cursor = max(0, min(row, self.row_count() - 1))
