@@ -39,7 +39,7 @@ def test_flips_in_the_files_of_the_origin(paths: Paths, fashion_mnist: Path, tmp
     checking.check(paths, entry, file, copy)
     chance = random.Random(place)
     header = range(4, 8)  # the time in gzip's header, and its two bytes on the system: no part of the content
-    for _ in range(counts((10, 125, 50, 125)[place], 125)):
+    for _ in range(counts((5, 60, 20, 60)[place], 125)):
         back = flip(copy, chance)
         try:
             checking.check(paths, entry, file, copy)
@@ -59,7 +59,7 @@ def test_flips_in_the_arrays_are_noticed_when_a_run_opens_them(paths: Paths, fas
     place = import_folder(paths, NAME, fashion_mnist)
     chance = random.Random(9)
     files = [place / f"{name}.npy" for name in prepared.ARRAYS] + [place / "set.json"]
-    for number in range(counts(100, 500)):
+    for number in range(counts(50, 500)):
         file = files[number % len(files)]
         back = flip(file, chance)
         with pytest.raises(DataError):

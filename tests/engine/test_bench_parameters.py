@@ -226,7 +226,7 @@ def changes(workbench: Workbench, wanted: Input) -> list[Request]:
     learning = [path for path, n in found.items() if n.kind == "parameter" and not n.alias_of]
     floats = [path for path, n in found.items() if n.tensor.is_floating_point() and not n.alias_of]
     some: list[Request] = []
-    for path in (floats[:1], floats[-1:], floats):
+    for path in (floats[-1:], floats):
         if path:
             every = tuple(path)
             some += [Put(action=a, paths=every, numbers=(0.5,), seed=3) for a in ("fill", "add", "scale", "noise")]

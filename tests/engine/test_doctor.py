@@ -881,7 +881,7 @@ def light() -> Iterator[None]:
 
 SLOW = {
     "swin_t", "r2plus1d_18", "r3d_18", "deeplabv3_mobilenet_v3_large", "googlenet", "convnext_tiny", "regnet_x_400mf",
-    "densenet121", "efficientnet_b0",
+    "densenet121", "efficientnet_b0", "lraspp_mobilenet_v3_large", "regnet_y_400mf",
 }  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def test_a_file_that_vanished_makes_nobody_fail(tmp_path: Path) -> None:
 def test_a_full_disk_loses_no_row_and_no_event_at_any_boundary(small_disk: Path, counts) -> None:
     """Row 11 of the fault matrix: every page boundary of the free space, with rows and events of many sizes."""
     refused = 0
-    for pages in range(0, 512, counts(2, 1)):
+    for pages in range(0, 512, counts(4, 1)):
         run = small_disk / f"run-{pages}"
         run.mkdir()
         steps, events = StepWriter(run / "s"), EventWriter(run / "e")

@@ -28,7 +28,7 @@ GLYPHS = [Glyphs(), Glyphs(ascii=True), Glyphs(colourless=True), Glyphs(True, Tr
 WIDTHS, HEIGHTS = (20, 33, 40, 64, 79, 80, 81, 100, 120, 160, 200), (5, 6, 11, 24, 60)
 ODD = [0.0, -0.0, 1.0, -1.0, 9.99999, -9.99999, 0.0005, -0.00049999, 99_999.0, 99_998.99, -99_998.5, 1e9, -1e-9, 1e100,
        -1e-100, 5e-324, 1.7e308, -1.7e308, math.nan, math.inf, -math.inf, 9.99999e-4, 9999.96, -12345.678, 5e-4]  # fmt: skip
-LIMITED = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+LIMITED = settings(derandomize=True, deadline=None, database=None, max_examples=80)
 numbers_ = st.builds(
     Numbers,
     stamp=st.just(0),

@@ -60,7 +60,7 @@ async def test_help_and_palette_take_what_is_typed_for_them(make_app) -> None:
 async def test_keys_go_on_when_the_widget_that_had_the_focus_is_gone(make_app) -> None:
     app: MlptuiApp = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        for _ in range(20):
+        for _ in range(8):
             await burst(pilot, "?", "escape", "?", "escape", "1", "4")
         await until(pilot, lambda: app.current_mode == "train" and len(app.screen_stack) == 1)
         begun = time.monotonic()
