@@ -85,6 +85,19 @@ def test_a_paused_run_takes_no_step_until_it_is_told_and_then_as_many_as_it_is_t
     assert not list(run.control.iterdir())
 
 
+def test_a_run_that_is_told_to_go_on_in_the_middle_of_its_steps_is_a_running_one(training: tuple[Run, int]) -> None:
+    run, _ = training
+    paused = tell(run, "pause")
+    tell(run, "step", 100_000)
+    until_step(run, paused.step + 1)
+    assert status(run) is Status.PAUSED
+
+    assert not tell(run, "resume")["refused"]
+
+    eventually(lambda: status(run) is Status.RUNNING, seconds=10)
+    assert tell(run, "step")["refused"] == "only a paused run can be stepped"
+
+
 def test_a_paused_run_can_be_stopped(trainers: Zygote, training: tuple[Run, int]) -> None:
     run, pid = training
     step = tell(run, "pause").step

@@ -41,13 +41,13 @@ class Orders:
             self._attend(flush)
         if self.paused and not self.steps_allowed and not self._stopping:
             flush()
-            self.recorder.show(status=Status.PAUSED)
+            self._show(Status.PAUSED)
             while self.paused and not self.steps_allowed and not self._stopping:
                 time.sleep(PAUSED_POLL)
                 before, now = now, time.monotonic()
                 self._idle += now - before
                 self._attend(flush)
-            self.recorder.show(status=Status.PAUSED if self.paused else Status.RUNNING)
+        self._show(Status.PAUSED if self.paused else Status.RUNNING)
         self.steps_allowed = max(0, self.steps_allowed - 1)
         return not self._stopping
 
@@ -55,6 +55,10 @@ class Orders:
         """Seconds spent paused since this was last asked."""
         idle, self._idle = self._idle, 0.0
         return idle
+
+    def _show(self, status: Status) -> None:
+        if self.recorder.state.status != status:
+            self.recorder.show(status=status)
 
     @property
     def _stopping(self) -> bool:
