@@ -184,7 +184,10 @@ def test_a_long_text_in_one_write_arrives_whole(terminal) -> None:
         viewer.press("o")
         viewer.wait_for("type to search")
         viewer.press("nn.Sequential(" + "nn.ReLU(), " * ((length - 24) // 11) + "nn.ReLU6(9))")
-        viewer.wait_for("nn.ReLU6(9))", 5)
-        viewer.wait_until_quiet(0.5)
-        viewer.press(ESCAPE)
-        viewer.wait_for(lambda screen: "open a network" not in screen, 5)
+        viewer.wait_for("nn.ReLU6(9))", 10)
+        viewer.press(ESCAPE)  # while it is still at work with the text
+        viewer.wait_for(lambda screen: "open a network" not in screen, 10)
+    viewer.press("o")
+    viewer.wait_for("type to search")
+    viewer.press("nn.Sequential(" + "nn.ReLU(), " * 130 + "nn.ReLU6())\r")
+    viewer.wait_for("Sequential, 131 layers")  # enter came with the text

@@ -38,6 +38,7 @@ class SafeDriver(LinuxDriver):
     """
 
     sent = 0
+    _held = 0  # keys other than text that were let through while text waits
 
     def write(self, data: str) -> None:
         self.sent += len(data) if data.isascii() else len(data.encode(errors="replace"))
@@ -55,9 +56,16 @@ class SafeDriver(LinuxDriver):
             module.getincrementaldecoder = original
 
     def process_message(self, message: Message) -> None:
-        """Drop keys while more wait than a person can have typed, so that the viewer answers at once after a flood."""
-        if isinstance(message, Key) and self._waiting() > BACKLOG and not (message.is_printable and self._in_text()):
-            return
+        """Drop keys while more wait than a person can have typed, so that the viewer answers at once after a flood.
+
+        Behind a long text come the keys that a person means for it: enter, or escape.
+        """
+        if isinstance(message, Key):
+            if self._waiting() <= BACKLOG:
+                self._held = 0
+            elif not self._in_text() or self._held > BACKLOG:
+                return
+            self._held += not message.is_printable
         super().process_message(message)
 
     def _waiting(self) -> int:

@@ -119,6 +119,8 @@ class ChoiceScreen(ModalScreen[str]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        if event.value != event.input.value:  # more was typed since
+            return
         self.at, self._told = 0, ""
         self.asked(self.typed)
         self.redraw()
