@@ -191,7 +191,7 @@ def test_every_single_byte_and_random_streams_leave_the_viewer_alive(terminal, c
     for byte in range(256):
         if byte not in forbidden:
             viewer.child.send(bytes([byte]))
-    for _ in range(counts(20, 1000)):
+    for _ in range(counts(12, 1000)):
         stream = bytes(b for b in noise.randbytes(counts(2048, 65_536)) if b not in forbidden)
         for start in range(0, len(stream), 2048):  # a terminal takes no more than a page before somebody reads its answer
             viewer.child.send(stream[start : start + 2048])
