@@ -116,6 +116,34 @@ def test_removing_asks_and_a_pin_protects(mlptui, run: Run, monkeypatch: pytest.
     assert said.code == 1 and "is pinned; unpin it first" in said.err
 
 
+def test_retention_says_what_it_would_free_asks_and_leaves_what_it_must(mlptui, trainers: Zygote) -> None:
+    made = make_run(recipe(epochs=6, checkpoints__keep=10))
+    assert trainers.wait(trainers.spawn(made)) == 0
+    steps = [folder.name for folder in checkpoints.folders(made.checkpoints)]
+    assert len(steps) == 7
+    assert mlptui("checkpoints", "prune", "last", "--dry-run").err == "0 checkpoints would go, 0 B\n"
+    mlptui("checkpoints", "pin", f"last/{steps[2]}")
+    best = next(row["id"].partition("/")[2] for row in mlptui("checkpoints", "list", "--json").json if row["best"])
+    stay = {steps[0], steps[2], best, *steps[-2:]}
+
+    told = mlptui("checkpoints", "prune", "last", "--keep", "1", "--dry-run", "--json").json
+    assert set(told["keeps"]) == stay and told["keeps"][steps[2]] == "pinned" and told["keeps"][steps[0]] == "the first"
+    assert set(told["removes"]) == set(steps) - stay
+    assert told["frees"] == sum(checkpoints.load(made.checkpoints / name).size for name in told["removes"]) > 0
+    said = mlptui("checkpoints", "prune", "last", "--keep", "1", "--dry-run")
+    assert said.out.count(" goes") == len(told["removes"]) and "would go" in said.err
+    assert mlptui("checkpoints", "prune", "last", "--keep", "1").code == 2, "nobody can be asked"
+    for keep in ("0", "-3"):
+        refused = mlptui("checkpoints", "prune", "last", "--keep", keep, "--yes")
+        assert refused.code == 2 and f"at least 1, not {keep}" in refused.err
+    assert [folder.name for folder in checkpoints.folders(made.checkpoints)] == steps
+
+    said = mlptui("checkpoints", "prune", "last", "--keep", "1", "--yes")
+    assert said.code == 0 and "removed" in said.err
+    assert {folder.name for folder in checkpoints.folders(made.checkpoints)} == stay
+    assert mlptui("checkpoints", "verify").code == 0
+
+
 # saved by hand
 
 

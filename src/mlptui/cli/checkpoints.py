@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     copy.add_argument("folder", type=Path, help="where its folder goes")
     prune = action("prune", "what retention leaves of a run, and what it frees", _prune)
     prune.add_argument("run")
-    prune.add_argument("--keep", type=int, default=0, help="the newest so many (as the run's recipe says)")
+    prune.add_argument("--keep", type=int, help="the newest so many (as the run's recipe says)")
     prune.add_argument("--dry-run", action="store_true", help="only say it")
     prune.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
     evaluate = action("evaluate", "loss and score on a part of its data set, or of another one", _evaluate)
@@ -301,7 +301,9 @@ def _prune(options: argparse.Namespace) -> int:
     run = collection.owner(places, options.run)
     if collection.is_saved(run):
         raise UsageError("what was saved by hand is never removed by itself; 'mlptui checkpoints remove' does")
-    keep = options.keep or run.recipe().checkpoints.keep
+    keep = run.recipe().checkpoints.keep if options.keep is None else options.keep
+    if keep < 1:
+        raise UsageError(f"--keep says how many of the newest stay, at least 1, not {keep}")
     found = collection.retention(run, keep)
     spare = [entry for entry, why in found if not why]
     frees = sum(entry.size for entry in spare)

@@ -42,7 +42,7 @@ def export(words: Sequence[str], stop: Callable[[], bool]) -> str:
                 time.sleep(POLL)
         said.seek(0)
         lines = said.read().decode(errors="replace").strip().splitlines()
-    if stopped:
+    if stopped and child.returncode:
         raise RunError("stopped; nothing was written")
     told = safe(lines[-1].removeprefix("mlptui: "), 500) if lines else ""
     if child.returncode:
