@@ -85,7 +85,7 @@ class Terminal:
         holds = wanted if callable(wanted) else lambda text: wanted in text
         deadline = time.monotonic() + seconds
         while not holds(self.text()):
-            if time.monotonic() > deadline or not (self.read(0.1) or self.child.isalive()):
+            if time.monotonic() > deadline or not (self.read(0.02) or self.child.isalive()):
                 raise AssertionError(f"{wanted!r} did not come:\n{self.text()}")
         return self.text()
 
