@@ -96,6 +96,18 @@ def test_one_flipped_bit_is_told_with_what_to_use_instead(mlptui, run: Run) -> N
         )
 
 
+def test_a_copy_is_shown_as_what_it_is_a_copy_of(mlptui, run: Run, tmp_path: Path) -> None:
+    assert mlptui("checkpoints", "copy", "last/last", str(tmp_path / "out")).code == 0
+    (copy,) = (tmp_path / "out").iterdir()
+    shown = mlptui("checkpoints", "show", str(copy), "--json").json
+    assert shown["manifest"] == mlptui("checkpoints", "show", "last/last", "--json").json["manifest"]
+    said = mlptui("checkpoints", "show", str(copy))
+    assert said.code == 0 and f"{shown['manifest']['step']:,}" in said.out
+    (copy / "checkpoint.json").write_bytes(b"")
+    said = mlptui("checkpoints", "show", str(copy))
+    assert "internal error" not in said.err
+
+
 def test_a_copy_can_be_looked_into_and_is_the_same(mlptui, run: Run, tmp_path: Path) -> None:
     place = mlptui("checkpoints", "copy", "last/best", str(tmp_path / "out"), "--json").json["copied"]
     said = mlptui("params", "diff", place, str(run.checkpoints / Path(place).name.removeprefix(f"{run.id}-")))

@@ -1,5 +1,7 @@
 """Which tensor of a file goes where: by name, moved, in order; mapped, skipped, sliced; and what holds of every plan."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,3 +163,12 @@ def test_a_prefix_before_every_name_is_always_seen(targets: dict[str, Shape], pr
     moved = {prefix + name: shape for name, shape in targets.items()}
     assert pairs(match(targets, moved)) == {name: prefix + name for name in targets}
     assert pairs(match(moved, targets)) == {prefix + name: name for name in targets}
+
+
+def test_names_deep_in_one_another_are_compared_in_time() -> None:
+    def names(begin: str) -> dict[str, tuple[int, ...]]:
+        return {f"{begin}{i}." + "p." * 58 + str(k): (1,) for i in range(400) for k in range(10)}
+
+    begun = time.process_time()
+    assert len(match(names("x"), names("y"))) == 4_000
+    assert time.process_time() - begun < 10, "1.5 s where this was written, minutes before"

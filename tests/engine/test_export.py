@@ -250,6 +250,22 @@ def test_what_cannot_be_a_program_is_one_sentence_and_no_file(suffix: str, model
     assert "Traceback" not in said
 
 
+def test_the_ending_says_the_format_however_it_is_written(tmp_path: Path) -> None:
+    model, inputs = network("mlp")
+    programs.write(tmp_path / "a.ONNX", model, inputs)
+    assert not (tmp_path / "a.ONNX").read_bytes().startswith(b"PK")
+    assert torch.allclose(run(tmp_path / "a.ONNX", inputs), model.eval()(inputs), atol=1e-5)
+
+
+def test_outputs_that_are_not_finite_may_be_the_same(tmp_path: Path) -> None:
+    class Infinite(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack((x.sum(1) * torch.inf, x.sum(1) * torch.nan), 1)
+
+    checked = programs.write(tmp_path / "a.pt2", Infinite(), torch.ones(3, 4))
+    assert checked.largest == 0.0 and "bit for bit" in checked.words
+
+
 def test_a_program_is_not_written_where_there_is_no_folder(tmp_path: Path) -> None:
     model, inputs = network("mlp")
     (tmp_path / "file").write_text("x")

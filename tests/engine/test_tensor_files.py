@@ -1,9 +1,12 @@
 """What `files.of_file` gives is bit for bit what the libraries of the formats themselves read."""
 
 import io
+import itertools
+import json
 import os
 import pickle
 import struct
+import time
 import warnings
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -19,6 +22,7 @@ import torch
 from hypothesis import given as given_
 from hypothesis import settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from mlptui.engine.parameters import files
@@ -92,7 +96,7 @@ def test_every_type_and_shape_of_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "all.safetensors"
     safetensors.torch.save_file(everything(), path, {"format": "pt", "note": "x"})
     same(given(path), safetensors.torch.load_file(path))
-    assert dict(files.of_file(path).about) == {"format": "pt", "note": "x"}
+    assert dict(files.of_file(path).facts.about) == {"format": "pt", "note": "x"}
 
 
 def views(base: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -440,3 +444,36 @@ def test_members_that_unpack_to_more_than_is_read_are_not_verified(tmp_path: Pat
     monkeypatch.setattr(zips, "READ_LIMIT", 1 << 20)
     with pytest.raises(FormatError, match="when they are unpacked"):
         opening.verify(file)
+
+
+def test_a_tensor_may_be_called_anything(tmp_path: Path) -> None:
+    names = ("about", "order", "file", "left_out", "compare", "facts", "know", "training", "mlptui", "forward", "order.weight")
+    some = {name: torch.tensor([float(i)]) for i, name in enumerate(names) if name != "order"}
+    for ending, save in (("safetensors", save_file), ("pt", torch.save)):
+        save(some, tmp_path / f"a.{ending}")
+        found = given(tmp_path / f"a.{ending}")
+        assert {name: float(one) for name, one in found.items()} == {name: float(one) for name, one in some.items()}
+    one = {"order": torch.ones(2)}
+    save_file(one, tmp_path / "one.safetensors")
+    same(given(tmp_path / "one.safetensors"), one)
+
+
+def test_thousands_of_names_that_would_be_one_place_are_told_apart_in_time(tmp_path: Path) -> None:
+    names = ["." + "".join(signs) for signs in itertools.islice(itertools.product(".·", repeat=13), 8_000)]
+    entries = {name: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for name in names}
+    head = json.dumps(entries, ensure_ascii=False).encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head)
+    begun = time.process_time()
+    found = opening.read(file).looked_at()
+    assert time.process_time() - begun < 3, "0.2 s where this was written, minutes before"
+    assert len(set(found.values())) == len(names)
+
+
+def test_whole_numbers_that_float64_does_not_tell_apart_differ() -> None:
+    for dtype in (torch.int64, torch.uint64):
+        one = torch.tensor([2**53, 5], dtype=dtype)
+        other = torch.tensor([2**53 + 1, 5], dtype=dtype)
+        found = files.difference(one, other)
+        assert (found.largest, found.changed) == (1.0, 0.5)
+        assert files.difference(one, one)[:2] == (0.0, 0.0)

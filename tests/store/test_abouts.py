@@ -118,3 +118,30 @@ def test_odd_things_in_it_are_not_believed(tmp_path: Path, said: dict[str, objec
     abouts.file_of(folder).write_bytes(sealed.document(said))
     found = abouts.known(folder)
     assert not found.pinned and found.judged == () and found.children == ()
+
+
+def test_what_is_damaged_is_taken_for_a_pin_until_it_is_unpinned(tmp_path: Path) -> None:
+    folder = committed(tmp_path, 1)
+    abouts.change(folder, lambda before: replace(before, note="mine"))
+    with abouts.file_of(folder).open("ab") as stream:
+        stream.write(b"x")
+    damaged = abouts.file_of(folder).read_bytes()
+    assert abouts.known(folder).pinned
+
+    abouts.change(folder, lambda before: replace(before, note="another"))
+    assert abouts.read(folder) == About(pinned=True, note="another")
+    abouts.change(folder, lambda before: replace(before, pinned=False, note=""))
+    assert abouts.read(folder) == About() and not abouts.file_of(folder).exists()
+    assert [file.read_bytes() for file in tmp_path.glob("damaged-*.about")] == [damaged]
+    assert checkpoints.folders(tmp_path) == [folder]
+
+
+def test_what_a_dead_process_wanted_to_say_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    committed(tmp_path, 1)
+    old, new, living = (tmp_path / f".step-0000000001.about.{pid}-ab" for pid in (999999999, 999999998, os.getppid()))
+    for file in (old, new, living):
+        file.write_bytes(b"part")
+    for file in (old, living):
+        os.utime(file, (1e9, 1e9))
+    checkpoints.sweep(tmp_path)
+    assert not old.exists() and new.exists() and living.exists()

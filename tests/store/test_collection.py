@@ -2,7 +2,9 @@
 
 import os
 import random
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forks import exit_code, fork
@@ -11,12 +13,14 @@ from tensors import tensor_file
 from mlptui.core.errors import CheckpointError, RunError
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
-from mlptui.store import abouts, checkpoints, collection, rundir, trash
+from mlptui.store import abouts, checkpoints, collection, rundir, sealed, trash
 from mlptui.store import state as states
 from mlptui.store.abouts import About
 from mlptui.store.lock import RunLock
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
+from mlptui.tui.checkpoint_rows import arranged, rows_of
+from mlptui.tui.render.files import text_of
 
 FOUR = {1: 0.5, 2: 0.8, 3: 0.7, 10: 0.6}
 
@@ -168,6 +172,79 @@ def test_removed_and_brought_back_it_is_the_same_with_what_was_said(paths: Paths
     assert not place.exists() and not list(run.checkpoints.glob("*.about")) and steps(collection.of_run(run)) == [10, 2, 1]
     with pytest.raises(CheckpointError, match="is gone"):
         collection.tell(again, pinned=True)
+
+
+def test_one_that_is_brought_back_is_never_there_without_what_was_said(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(paths)
+    entry = collection.find(paths, "last/3")
+    collection.tell(entry, note="mine")
+    place, rename = collection.remove(paths, entry), os.rename
+
+    class Killed(BaseException):
+        pass
+
+    def second(*names: Any) -> None:
+        monkeypatch.setattr(os, "rename", killed)
+        rename(*names)
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(os, "rename", second)
+    with pytest.raises(Killed):
+        collection.restore(paths, place)
+    assert steps(collection.of_run(run)) == [10, 2, 1]
+    monkeypatch.setattr(os, "rename", rename)
+    assert collection.restore(paths, place) == entry.id
+    assert collection.find(paths, "last/3").about.note == "mine"
+
+
+def test_what_another_viewer_renamed_is_brought_back_by_who_removed_it(paths: Paths) -> None:
+    entries = [
+        collection.save(paths, "one", {"model.safetensors": tensor_file(a=1)}, {"architecture": "nn.ReLU()"}) for _ in range(2)
+    ]
+    place = collection.remove(paths, entries[0])
+    made = collection.rename(paths, entries[0].run, "other")
+    assert not place.exists()
+    assert collection.restore(paths, place) == "other/step-0000000001"
+    assert steps(collection.of_run(made)) == [2, 1]
+
+
+def test_the_trash_of_living_and_of_foreign_processes_stays(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = trash.place(paths, "run@step-0000000001")
+    boot = ours.name.split("-")[-2]
+    names = [ours.name, f"a~999999999-{boot}-aaaaaa", "b~999999999-anotherboot-aaaaaa", "c~999999999-aaaaaa"]
+    for name in names:
+        (paths.trash / name).mkdir()
+    empty, now = trash.empty, time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * trash.DAY)
+    empty(paths)
+    assert {entry.name for entry in paths.trash.iterdir()} == {names[0], names[2], names[3]}
+    monkeypatch.setattr(time, "time", lambda: now + trash.ELSEWHERE + trash.DAY)
+    empty(paths)
+    assert {entry.name for entry in paths.trash.iterdir()} == {names[0]}
+
+
+ODD_MANIFESTS = [
+    {"metrics": None}, {"metrics": {"valid_accuracy": [1]}}, {"metrics": {"valid_accuracy": 10**400}}, {"recipe": "abc"},
+    {"recipe": [1]}, {"recipe": {"seed": "x"}}, {"recipe": {"data": 5}}, {"environment": 5}, {"normalisation": [1]},
+    {"recipe": {"data": {"name": [1]}, "optimizer": {"name": {}, "lr": 10**400}, "parent": [1]}}, {"created": 1e300},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD_MANIFESTS)
+def test_one_odd_manifest_takes_no_list_away(paths: Paths, odd: dict[str, Any]) -> None:
+    run = trained(paths)
+    file = run.checkpoints / checkpoints.name_of(3) / checkpoints.MANIFEST
+    values = {**sealed.read_document(file.read_bytes(), ""), **odd}
+    file.write_bytes(sealed.document({name: value for name, value in values.items() if name != "seal"}))
+    listed = rows_of(run)
+    assert [row.step for row in listed] == [10, 3, 2, 1]
+    for row in arranged(listed, "valid", True):
+        assert row.title.isprintable() and text_of(row)
+    entry = collection.of_run(run)[1]
+    assert "damaged" in entry.problem or collection.trained(entry.checkpoint.manifest).isprintable()
+    assert collection.find(paths, "last/3").step == 3
 
 
 def test_nothing_of_a_run_that_trains_and_nothing_pinned_is_removed(paths: Paths) -> None:

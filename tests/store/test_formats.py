@@ -195,7 +195,7 @@ NPY = {
     "format 9": Case(npy(head(), version=b"\x09\0"), "header cannot be read|format 9"),
     "format 2": Case(npy(head(), version=b"\2\0"), tensors={"tensor": ("F32", (1,))}),
     "format 3": Case(npy(head(), version=b"\3\0"), "format 3"),
-    "header of 4 GB": Case(b"\x93NUMPY\2\0\xff\xff\xff\xff{}", "header cannot be read"),
+    "header of 4 GB": Case(b"\x93NUMPY\2\0\xff\xff\xff\xff{}", "headers of its arrays are too long"),
     "header of 60 kB": Case(npy(head() + " " * 60_000), "header cannot be read"),
     "header is code": Case(
         lambda path: npy(f"__import__('os').system('touch {marker(path)}')"), "header cannot be read"
@@ -297,6 +297,9 @@ def many_members(path: Path) -> None:
 
 FLOAT = array(np.ones(1, "f4"))
 BOMB = npy(head(f"({256 << 18},)"), b"")
+LONG_HEADER = head("(0,)", "[" + ",".join(f"('f{i}','<f4')" for i in range(600)) + "]")
+LONG_HEADERS = {f"a{i}.npy": npy(LONG_HEADER, b"") for i in range(1_000)}
+
 NPZ = {
     "good": Case(zipped({"w.npy": FLOAT}), tensors=ONE),
     "compressed": Case(zipped({"w.npy": FLOAT}, zipfile.ZIP_DEFLATED), tensors=ONE),
@@ -325,6 +328,7 @@ NPZ = {
     "bomb of 256 MB": Case(
         lambda _: zeros("w.npy", BOMB, 256, zipfile.ZIP_DEFLATED), tensors={"w": ("F32", (256 << 18,))}, bomb=True
     ),
+    "1,000 long headers": Case(lambda _: zipped(LONG_HEADERS, zipfile.ZIP_DEFLATED), "are too long", bomb=True),
     "bomb without a header": Case(lambda _: zeros("w.npy", b"", 256, zipfile.ZIP_DEFLATED), "header cannot", bomb=True),
     "bomb of bzip2": Case(lambda _: zeros("w.npy", BOMB, 16, zipfile.ZIP_BZIP2), "is packed in a way", bomb=True),
     "bomb of lzma": Case(lambda _: zeros("w.npy", BOMB, 16, zipfile.ZIP_LZMA), "is packed in a way", bomb=True),
@@ -454,6 +458,14 @@ def laughs(leaf: bytes = b"]", depth: int = 60, width: int = 10) -> bytes:
     return p(leaf + b"q\x00" + b"".join(steps))
 
 
+def deep_names(_: Path) -> bytes:
+    """Places that each have a name of 60,000 characters."""
+    made = b"](" + tensor() + b"q\1" + b"h\1" * 20_000 + b"e"
+    for _ in range(60):
+        made = b"}" + text("😀" * 999) + made + b"s"
+    return zipped({"a/data.pkl": p(made), "a/data/0": b"\0" * 4})
+
+
 def same_names(_: Path) -> bytes:
     """1,500 bytes in which 6,561 places have tensors that are all called `w`."""
     made = table(_parameters=table(w=tensor()))
@@ -521,6 +533,10 @@ PICKLES = {
     "a table of one key, often": Case(again(b"(" + b"NN" * 30_000 + b"d", 300), ".", bomb=True),
     "a call of many, often": Case(again(b"ca\nb\n(" + b"N" * 30_000 + b"tR", 3000), ".", bomb=True),
     "a long number, often": Case(again(number(1 << 13_600), 20_000), shows="a very large", bomb=True),
+    "a number of 4 MB, often": Case(again(number(-(1 << 31_000_000)), 40_000), shows="a very large", bomb=True),
+    "a key of 4 MB, often": Case(
+        p(b"}(" + number(1 << 31_000_000) + b"q\0K\1" + b"h\0K\1" * 1_000 + b"u"), shows="a very", bomb=True
+    ),
     "a long text, often": Case(again(text(b"a" * 1_000_000), 3000), shows="aaa'?…", bomb=True),
     "a long key, often": Case(again(b"}" + text("😀" * 999) + b"Ns", 38_000), shows="😀", bomb=True),
     "a long module of many names": Case(p(LONG_MODULE), refused=("a" * 199 + "…",), bomb=True),
@@ -584,6 +600,10 @@ ZIPS = {
     "one name for thousands of tensors": Case(same_names, tensors=SAME, bomb=True),
     "laughs of tensors": Case(
         lambda _: zipped({"a/data.pkl": laughs(tensor()), "a/data/0": b"\0" * 4}), "more places than", bomb=True
+    ),
+    "deep names, often": Case(deep_names, "names of its tensors take more", bomb=True),
+    "an offset of 4 MB, often": Case(
+        lambda _: archive(again(tensor(offset=1 << 31_000_000), 1_000)), shows="its place makes no sense", bomb=True
     ),
     "a state_dict of Python 2": Case(archive(PYTHON_2), tensors=ONE),
     "8,000 keys that look the same": Case(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textual.widgets import Input
 
 from mlptui.core.recipe import Recipe
 from mlptui.core.status import Status
@@ -17,7 +18,7 @@ from mlptui.store import checkpoints, collection, rundir
 from mlptui.store import state as states
 from mlptui.store.paths import Paths
 from mlptui.store.rundir import Run
-from mlptui.tui.dialogs.writing import ExportScreen
+from mlptui.tui.dialogs.writing import ExportScreen, WriteScreen
 from mlptui.tui.render import files
 from mlptui.tui.render.cells import Glyphs
 from mlptui.tui.render.files import CheckpointRow, FileList, draw
@@ -267,7 +268,7 @@ async def test_one_is_exported_by_its_ending_and_nothing_is_replaced_without_a_y
         await export(str(tmp_path / "net.pt2"))  # what takes long is stopped, and leaves nothing
         await settle(pilot, lambda: "writing net.pt2" in screen_text(app))
         await pilot.press("escape")
-        await settle(pilot, lambda: "stopped; nothing was written" in app.desk.notice, 60)
+        await settle(pilot, lambda: "the export was stopped" in app.desk.notice, 60)
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "one.csv", "one.safetensors"]
 
 
@@ -374,3 +375,19 @@ def test_any_list_can_be_drawn_at_any_size(rows, cells, height, glyphs, filter_,
         first = max(0, cursor - files.list_rows(height) + 1)
         view = FileList(rows, cursor, first, time.time(), safe(filter_, 100), len(rows), bool(rows), len(rows))
         exact(draw(view, cells, height, glyphs, focused), cells, height, glyphs)
+
+
+@pytest.mark.parametrize("to", ["/tmp/" + "a" * 300 + ".pt", "/tmp/" + "a" * 300 + "/x.pt", "/tmp/\0.pt"])
+async def test_a_path_that_cannot_be_looked_at_is_a_sentence(make_app, to) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for make in (lambda: ExportScreen("x", True), lambda: WriteScreen(0, 2, "w", {}, "")):
+            answers: list[object] = []
+            app.push_screen(make(), answers.append)
+            await settle(pilot, lambda: isinstance(app.focused, Input))
+            app.focused.value = to
+            await pilot.press("enter", "enter")
+            await settle(pilot, lambda answers=answers: answers or "there is no folder" in screen_text(app))
+            if not answers:
+                await pilot.press("escape")
+            await settle(pilot, lambda: len(app.screen_stack) == 1)

@@ -270,7 +270,7 @@ def _rename(options: argparse.Namespace) -> int:
     from mlptui.store import collection, paths
 
     places = paths.find()
-    made, _ = collection.rename(places, collection.owner(places, options.name), options.new)
+    made = collection.rename(places, collection.owner(places, options.name), options.new)
     if options.json:
         output.as_json({"name": made.id})
     else:

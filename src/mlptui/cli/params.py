@@ -333,7 +333,7 @@ def _load(options: argparse.Namespace) -> int:
             f"would change {counted(planned.coming, 'tensor')}; {planned.equal} are equal already; nothing is changed"
         )
         return 0
-    sheet = done(workbench, Load(plan=plan))
+    sheet = done(workbench, Load(plan=plan.model_copy(update={"version": planned.version})))
     return _finish(options, workbench, sheet.note)
 
 

@@ -102,7 +102,7 @@ def packed(model: nn.Module, text: str) -> bytes:
     held = {name: t.detach() for name, t in _tensors(model).items() if t.layout == torch.strided}
     about = {OF: text_sum(text)}
     if isinstance(model, TensorFile):  # of a file only the file knows what learns
-        about |= {FROZEN: model.about[FROZEN]} if FROZEN in model.about else {}
+        about |= {FROZEN: model.facts.about[FROZEN]} if FROZEN in model.facts.about else {}
     else:
         about[FROZEN] = json.dumps([name for name, p in model.named_parameters() if not p.requires_grad])
     return safetensors.torch.save({name: t.clone().contiguous() for name, t in held.items()}, about)

@@ -43,7 +43,7 @@ def export(words: Sequence[str], stop: Callable[[], bool]) -> str:
         said.seek(0)
         lines = said.read().decode(errors="replace").strip().splitlines()
     if stopped and child.returncode:
-        raise RunError("stopped; nothing was written")
+        raise RunError("the export was stopped")
     told = safe(lines[-1].removeprefix("mlptui: "), 500) if lines else ""
     if child.returncode:
         raise RunError(told or f"the export ended with exit code {child.returncode}")

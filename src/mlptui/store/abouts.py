@@ -82,9 +82,17 @@ def _judged(found: Any) -> Judged | None:
 
 
 def change(folder: Path, by: Callable[[About], About]) -> About:
-    """Say something else of a checkpoint; two that do so at once wait for one another. Raises OSError, StorageError."""
+    """Say something else of a checkpoint; two that do so at once wait for one another.
+
+    Of a file that is damaged a copy is left; the checkpoint stays pinned until it is unpinned. Raises OSError, StorageError.
+    """
     with locked(folder.parent):
-        said = by(read(folder))
+        try:
+            before = read(folder)
+        except StorageError:
+            before = known(folder)
+            os.link(file_of(folder), file_of(folder).with_name(f"damaged-{folder.name}-{time.time_ns()}.about"))
+        said = by(before)
         if said == About():
             forget(folder)
         else:
@@ -118,6 +126,15 @@ def move(folder: Path, to: Path) -> None:
     atomic.move(folder, to)
     if file_of(folder).exists():
         atomic.move(file_of(folder), file_of(to))
+
+
+def bring_back(place: Path, to: Path) -> None:
+    """As `move`, the other way round: what is said of it goes first, so that a checkpoint is never there without it."""
+    if to.exists():
+        raise FileExistsError(f"{to} exists")
+    if file_of(place).exists():
+        atomic.move(file_of(place), file_of(to))
+    atomic.move(place, to)
 
 
 def children(folder: Path) -> list[str]:

@@ -45,12 +45,15 @@ def write_new(path: Path, data: bytes, *, durable: bool = True, shared: bool = F
 
 
 def replace(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
-    """Replace a file's content in one step. Raises OSError and leaves the old content and no temporary file."""
+    """Replace a file's content in one step. Raises OSError and leaves the old content and no temporary file.
+
+    Also who is interrupted leaves no temporary file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         write_new(temporary, data, durable=durable, shared=shared)
         os.rename(temporary, path)
-    except OSError:
+    except BaseException:
         unlink_quietly(temporary)
         raise
     if durable:

@@ -34,6 +34,9 @@ class NewerError(StorageError):
     """Made by a later version: not damaged, and not to be touched."""
 
 
+# what a process that is gone has begun: a folder, its way out, or what it wanted to say of one, for which it had no lock
+BEGUN = re.compile(r"\.(?:tmp-|del-|(?P<about>step-[0-9]+\.about\.))(?P<pid>[0-9]+)-[^.]*(?:\.about)?")
+ABOUT_STAYS = 3600.0  # seconds, for it may be another host's
 PASSING = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -172,9 +175,18 @@ def load(folder: Path) -> Checkpoint:
 
 def _check_types(manifest: dict[str, Any]) -> None:
     """Raises TypeError for what readers would stumble over; nan and infinities are strings in a manifest."""
-    for name, kinds in (("created", int | float), ("epoch", int), ("metrics", dict), ("architecture", str), ("run", str)):
+    for name, kinds in (("created", int | float), ("epoch", int), ("architecture", str), ("run", str)):
         if not isinstance(manifest.get(name), kinds | None):
             raise TypeError(name)
+    recipe = manifest.get("recipe", {})
+    tables = [manifest.get(name, {}) for name in ("metrics", "environment", "normalisation")]
+    if not all(isinstance(one, dict) for one in (recipe, *tables)):
+        raise TypeError("a table")
+    if (
+        not all(isinstance(recipe.get(name, {}), dict) for name in ("data", "optimizer"))
+        or type(recipe.get("seed", 0)) is not int
+    ):
+        raise TypeError("recipe")
     for entry in manifest["files"].values():
         if type(entry["size"]) is not int or not isinstance(entry["sha256"], str):
             raise TypeError("files")
@@ -355,14 +367,15 @@ def sweep(parent: Path, older_than: float = 0.0) -> None:
     except OSError:
         return
     for entry in entries:
-        kind, _, rest = entry.name.partition("-")
-        pid = rest.partition("-")[0]
-        if kind not in (".tmp", ".del") or not pid.isdecimal():
+        begun = BEGUN.fullmatch(entry.name)
+        if not begun:
             continue
+        pid = begun["pid"]
+        stays = max(older_than, ABOUT_STAYS if begun["about"] else 0.0)
         if int(pid) != os.getpid() and process_start(int(pid)) is not None:
             continue
         try:
-            if time.time() - entry.stat(follow_symlinks=False).st_mtime < older_than:
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime < stays:
                 continue
         except OSError:
             continue

@@ -16,7 +16,7 @@ from typing import Any
 from mlptui.core.architecture.zoo import ZOO
 from mlptui.core.errors import CheckpointError, RunError, StorageError
 from mlptui.core.text import safe
-from mlptui.store import abouts, atomic, checkpoints, lock, rundir, trash
+from mlptui.store import abouts, atomic, checkpoints, lock, rundir, sealed, trash
 from mlptui.store.abouts import About
 from mlptui.store.checkpoints import Checkpoint
 from mlptui.store.formats import opening
@@ -49,7 +49,11 @@ class Entry:
 
     @property
     def step(self) -> int:
-        return int(self.folder.name.removeprefix("step-"))
+        """As its manifest says; of a damaged one, as its folder is called."""
+        if self.checkpoint:
+            return self.checkpoint.step
+        number = self.folder.name.rpartition("-")[2]
+        return int(number) if number.isascii() and number.isdecimal() else 0
 
     @property
     def size(self) -> int:
@@ -159,10 +163,9 @@ def checked_name(name: str) -> str:
     return called
 
 
-def rename(paths: Paths, run: Run, name: str) -> tuple[Run, dict[Path, Path]]:
-    """Another name for what was saved by hand; a run keeps its id.
+def rename(paths: Paths, run: Run, name: str) -> Run:
+    """Another name for what was saved by hand; a run keeps its id. Its removed checkpoints go along.
 
-    Its removed checkpoints go along, so that they can be brought back: where each was in the trash, and where it is.
     Raises CheckpointError.
     """
     called = checked_name(name)
@@ -172,7 +175,8 @@ def rename(paths: Paths, run: Run, name: str) -> tuple[Run, dict[Path, Path]]:
         if (paths.saved / called).exists() or any(one.id == called for one in rundir.all_runs(paths)):
             raise CheckpointError(f"{called} is there already")
         atomic.move(run.folder, paths.saved / called)
-    return Run(paths.saved / called), trash.renamed(paths, run.id, called)
+    trash.renamed(paths, run.id, called)
+    return Run(paths.saved / called)
 
 
 def find(paths: Paths, wanted: str) -> Entry:
@@ -225,13 +229,15 @@ def _exact_owner(paths: Paths, name: str) -> Run | None:
 
 def trained(manifest: Mapping[str, Any]) -> str:
     """How a checkpoint's network was trained, in a line; "" where its manifest does not say that."""
-    recipe = manifest.get("recipe")
-    if not isinstance(recipe, dict):
-        return ""
-    data, optimizer = (found if isinstance(found := recipe.get(n), dict) else {} for n in ("data", "optimizer"))
+    recipe = manifest.get("recipe", {})
+    data, optimizer, lr = (
+        recipe.get("data", {}),
+        recipe.get("optimizer", {}),
+        sealed.number(recipe.get("optimizer", {}).get("lr")),
+    )
     parts = [
         str(data.get("name", "")),
-        f"{optimizer.get('name', '')} lr {optimizer['lr']:g}" if isinstance(optimizer.get("lr"), int | float) else "",
+        "" if lr is None else f"{optimizer.get('name', '')} lr {lr:g}",
         *(f"{word} {recipe[name]}" for word, name in (("batch", "batch_size"), ("seed", "seed")) if name in recipe),
         f"goes on from {recipe['parent']}" if recipe.get("parent") else "",
     ]
@@ -336,14 +342,15 @@ def remove(paths: Paths, entry: Entry) -> Path:
 
 def restore(paths: Paths, place: Path) -> str:
     """Undo `remove`; gives the checkpoint's id. Raises CheckpointError."""
-    run_id, _, name = trash.name_of(place).partition("@")
-    with _told(f"cannot bring back {run_id}/{name}"):
+    with _told(f"cannot bring back {trash.name_of(place).replace('@', '/')}"):
+        place = trash.found(place)
+        run_id, _, name = trash.name_of(place).partition("@")
         run = _exact_owner(paths, run_id)
         if run is None:
             raise CheckpointError(f"{run_id} is gone, or has another name now; the checkpoint lies in {place}")
         if (run.checkpoints / name).exists():
             raise CheckpointError(f"{run_id}/{name} exists again; it was not replaced")
-        abouts.move(place, run.checkpoints / name)
+        abouts.bring_back(place, run.checkpoints / name)
     return f"{run_id}/{name}"
 
 

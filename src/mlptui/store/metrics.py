@@ -61,7 +61,7 @@ def as_tensorboard(run: Run, folder: Path) -> int:
     except ImportError as error:
         raise RunError(f"{error.name} is missing; install it with: pip install 'mlptui[tensorboard]'") from None
     rows = read_rows(run.steps_file)
-    began = rows[0].wall if rows else 0.0
+    began = run.state().created  # the same for every export of the run, also when its first rows were trained anew
     stream, count = io.BytesIO(), 0
     records = RecordWriter(stream)
     records.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())

@@ -448,7 +448,7 @@ class MlptuiApp(KeysInOrder):
     def on_unmount(self) -> None:
         self.workbench.stop()
         for place in (*self.desk.removed, *self.desk.removed_checkpoints):
-            trash.discard(place)
+            trash.discard(trash.found(place))
 
 
 def _be_nice() -> None:

@@ -1,5 +1,6 @@
 """Writing a checkpoint for other programs beside the event loop: asked for, shown while it goes on, stopped by a key."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,7 @@ class Exporter:
             out = Path(values["to"])
             words = [row.id, str(out), *(["--as", values["as"]] if values["as"] else [])]
             runs_code = not values["as"] and out.suffix.lower() in RUNS_CODE
-            if out.exists() and values["as"] != "tensorboard":
+            if os.path.exists(out) and values["as"] != "tensorboard":
                 text = f"{out}\nis there already. It is replaced only when all of the new is written."
                 self._list.app.push_screen(
                     Question("replace it?", text, "replace it", "leave it"),

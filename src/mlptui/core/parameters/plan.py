@@ -9,6 +9,7 @@ from mlptui.core.text import safe
 
 Shape = tuple[int, ...]
 MANY = 40  # places with one ending above which it says nothing of where something moved
+PAIRS = 200_000  # that are looked at for what moved: half a second; beyond it names of other networks are not tried
 
 SAME, RENAMED, OTHER_SHAPE, MISSING, LEFT = "same name", "renamed", "other shape", "missing", "left over"
 LOAD, SLICE, SKIP = "load", "slice", "skip"
@@ -107,12 +108,14 @@ def _moved(
             endings.setdefault(ending, []).append(source)
     votes: Counter[tuple[str, str]] = Counter()
     candidates: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    pairs = 0
     for target in left:
         for ending in _endings(target):
             found = endings.get(ending, [])
             whole = ending == target or found == [ending]
-            if len(found) > MANY or ("." not in ending and not whole):
+            if len(found) > MANY or pairs > PAIRS or ("." not in ending and not whole):
                 continue
+            pairs += len(found)
             for source in found:
                 change = (target.removesuffix(ending), source.removesuffix(ending))
                 votes[change] += sources[source] == targets[target]

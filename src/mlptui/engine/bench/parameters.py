@@ -110,13 +110,13 @@ class Parameters:
         model = self._seen(request.source)
         rows = tuple(tensors.row(named) for named in tensors.tensors(model).values())
         digest = "" if Path(request.source).expanduser().is_file() else tensors.digest(model)  # a file is not read through
-        compared = isinstance(model, files.TensorFile) and model.compare is not None
+        compared = isinstance(model, files.TensorFile) and model.facts.compare is not None
         return Listed(rows=rows, digest=digest, of=self._of if request.source else "", compared=compared)
 
     def measure(self, request: messages.Measure) -> Measures:
         model = self._seen(request.source)
         known = tensors.tensors(model)
-        compare = model.compare if isinstance(model, files.TensorFile) else None
+        compare = model.facts.compare if isinstance(model, files.TensorFile) else None
 
         def measured(path: str, named: Named) -> Numbers:
             found = views.numbers(named, self._updates.get(contents.stamp(named.tensor)))

@@ -61,8 +61,8 @@ def write(paths: Paths, entry: Entry, out: Path) -> list[str]:
             out.rename(old)
         try:
             atomic.move(made, out)
-        except OSError:
-            if old.exists():
+        except BaseException:
+            if old.exists() and not out.exists():
                 old.rename(out)
             raise
         atomic.remove_folder_quietly(old)

@@ -48,16 +48,16 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
     """
     was_training = model.training
     model.eval()
-    onnx = file.suffix == ONNX
+    onnx = file.suffix.lower() == ONNX
     try:
         with torch.no_grad(), _quiet():
             wanted = model(inputs)
             data = (_as_onnx if onnx else _as_pt2)(model, inputs)
             found = (_run_onnx if onnx else _run_pt2)(data, inputs)
-        if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE):
+        if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=CLOSE, atol=CLOSE, equal_nan=True):
             raise ExportError(f"what was written does not compute the same ({_apart(found, wanted)}); it is not kept")
         atomic.replace(file, data, shared=True)
-        return Checked(file, len(data), float((found - wanted).abs().max()) if wanted.numel() else 0.0)
+        return Checked(file, len(data), _largest(found, wanted))
     except ImportError as error:
         raise ExportError(f"{error.name} is missing; install it with: pip install 'mlptui[onnx]'") from None
     except (OSError, StorageError) as error:
@@ -76,7 +76,13 @@ def write(file: Path, model: nn.Module, inputs: torch.Tensor) -> Checked:
 def _apart(found: torch.Tensor, wanted: torch.Tensor) -> str:
     if found.shape != wanted.shape:
         return f"shape {list(found.shape)} instead of {list(wanted.shape)}"
-    return f"largest difference {float((found - wanted).abs().max()):.3g}"
+    return f"largest difference {_largest(found, wanted):.3g}"
+
+
+def _largest(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The largest difference; the same infinity twice, or nan twice, is none."""
+    same = (found == wanted) | (found.isnan() & wanted.isnan())
+    return float(torch.where(same, 0.0, (found - wanted).abs()).max()) if wanted.numel() else 0.0
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import safetensors.torch
@@ -39,23 +38,42 @@ DTYPES = {  # by their names in the file
 PART = re.compile(r"[\w-]{3,}")  # of a run's id
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
 BETWEEN = ".."
+FACTS = "mlptui.facts"  # no tensor has a name with a dot here
+NOTHING: "Facts"
 COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
 IN_MEMORY = 256 << 20  # bytes of a file that is read whole; a larger one is mapped, and must stay as it is while it is
 
 
-class TensorFile(nn.Module):
-    """What a file holds below a dot in its names. It has no forward.
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a file beside its tensors.
 
-    At its root `about` is what the file says of itself, `order` has all names in the file's own order, and `file` is that file
-    where nothing was compared with checksums yet. Where it holds what changed between two others, `compare` measures a tensor
-    before and after.
+    `about` is what the file says of itself, `order` has all names in the file's own order, and `file` is that file where
+    nothing was compared with checksums yet. `left_out` counts tensors of the file that are not shown. Where it is what changed
+    between two others, `compare` measures a tensor before and after.
     """
 
-    about: Mapping[str, str] = MappingProxyType({})
+    about: Mapping[str, str] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     file: Path | None = None
-    left_out = 0  # tensors of the file that are not in it
+    left_out: int = 0
     compare: "Callable[[str], Difference] | None" = None
+
+
+class TensorFile(nn.Module):
+    """What a file holds below a dot in its names. It has no forward."""
+
+    @property
+    def facts(self) -> Facts:
+        """Of the file as a whole, at its root."""
+        found: Facts = self.__dict__.get(FACTS, NOTHING)
+        return found
+
+    def know(self, facts: Facts) -> None:
+        self.__dict__[FACTS] = facts
+
+
+NOTHING = Facts()
 
 
 def is_there(paths: Paths, where: str) -> bool:
@@ -103,7 +121,7 @@ def opened(paths: Paths, where: str) -> tuple[TensorFile, str]:
             with collection.offering(collection.at(path.parent)):
                 owner.read(path.name)
         found = of_file(path)
-        more = f" without {_not_shown(found.left_out)}" if found.left_out else ""
+        more = f" without {_not_shown(found.facts.left_out)}" if found.facts.left_out else ""
         return found, safe(path.name, 200) + more
     if OF_A_RUN.fullmatch(where) or where == "last" or _is_run(paths, where):
         return _verified(collection.find(paths, where))
@@ -138,7 +156,7 @@ def sides(paths: Paths, where: str) -> tuple[str, str] | None:
 def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> tuple[TensorFile, str]:
     """What was added to each tensor that both have in one shape. Raises ParameterError."""
     one, other = (dict(folder.named_parameters(remove_duplicate=False)) for folder, _ in (before, after))
-    left_out = before[0].left_out + after[0].left_out
+    left_out = before[0].facts.left_out + after[0].facts.left_out
     pairs = matched(one, other)
     names = list(pairs)
     if not names:
@@ -155,8 +173,8 @@ def _changes(before: tuple[TensorFile, str], after: tuple[TensorFile, str]) -> t
     (step, _, run), (later, _, same) = (told.partition(" of ") for _, told in (before, after))
     told = f"{step} to {later.removeprefix('step ')} of {run}" if run and run == same else f"{before[1]} to {after[1]}"
     made = _folder(names, change, {}, {})
-    sides = {called: (one[name], other[pairs[name]]) for called, name in zip(made.order, names, strict=True)}
-    made.compare = lambda name: difference(*sides[name])
+    sides = {called: (one[name], other[pairs[name]]) for called, name in zip(made.facts.order, names, strict=True)}
+    made.know(replace(made.facts, compare=lambda name: difference(*sides[name])))
     apart = len((one.keys() - pairs.keys()) | (other.keys() - set(pairs.values())))
     renamed = sum(name != also for name, also in pairs.items())
     more = f"; {renamed} with other names there" if renamed else ""
@@ -222,8 +240,7 @@ def of_file(path: Path) -> TensorFile:
     first: dict[Stored, str] = {}  # of what lies in one place only once, as tied parameters do
     aliases = {name: first.setdefault(replace(one, learns=False), name) if one.count else name for name, one in given.items()}
     made = _folder(given, lambda name: reader.tensor(given[name]), aliases, dict(found.about))
-    made.left_out = len(every) - len(given)
-    made.file = path
+    made.know(replace(made.facts, left_out=len(every) - len(given), file=path))
     return made
 
 
@@ -235,7 +252,7 @@ def check(model: nn.Module) -> None:
 
     Raises FormatError, CheckpointError.
     """
-    file = model.file if isinstance(model, TensorFile) else None
+    file = model.facts.file if isinstance(model, TensorFile) else None
     if file is None:
         return
     mark = _mark(file)
@@ -313,7 +330,6 @@ def _folder(
     names: Iterable[str], tensor: Callable[[str], torch.Tensor], aliases: dict[str, str], about: dict[str, str]
 ) -> TensorFile:
     root = TensorFile()
-    root.about = about
     names = list(names)
     made: dict[str, nn.Parameter] = {}
     places = spelled(names)
@@ -326,7 +342,7 @@ def _folder(
         for part in inside:
             module = module._modules.setdefault(part, TensorFile())  # type: ignore[assignment]
         module._parameters[last] = made[kept]
-    root.order = tuple(".".join(places[name]) for name in names)
+    root.know(Facts(about, tuple(".".join(places[name]) for name in names)))
     return root
 
 
@@ -355,7 +371,10 @@ def difference(left: torch.Tensor, right: torch.Tensor) -> Difference:
     if not a.numel():
         return Difference(0.0, 0.0, 1.0, 0.0)
     same = (a == b) | (a.isnan() & b.isnan())
-    largest = float(torch.where(same, 0.0, (a - b).abs()).max())
+    whole = left.dtype == right.dtype and left.dtype in (torch.int64, torch.uint64)
+    if whole:  # float64 does not tell all of them apart
+        same = left.detach().reshape(-1).view(torch.int64) == right.detach().reshape(-1).view(torch.int64)
+    largest = float(torch.where(same, 0.0, (a - b).abs().clamp(min=1.0 if whole else 0.0)).max())
     norm, scale = float(a.norm() * b.norm()), float(a.abs().max())
     cosine = float(a @ b) / norm if norm else float("nan")
     relative = largest / scale if scale else float("inf") if largest else 0.0

@@ -57,7 +57,7 @@ def draw(paths: Paths, model: nn.Module, request: Plan) -> Drawn:
     folder, of = files.opened(paths, request.source)
     files.check(folder)
     given = {name: tensor.detach() for name, tensor in folder.named_parameters(remove_duplicate=False)}
-    sources = {name: given[name] for name in folder.order}
+    sources = {name: given[name] for name in folder.facts.order}
     known = tensors.tensors(model)
     targets = {
         name: named

@@ -15,6 +15,7 @@ from mlptui.store.formats.contents import Contents, FormatError, Node, dense, st
 HEAD = 1 << 16  # bytes; numpy itself takes headers of at most 10,000
 PACKED = 5_000  # members that are unpacked for their headers: half a second
 ARRAYS = 12_000  # whose headers are read: a second
+USUAL, UNUSUAL = 200, 1 << 18  # bytes of a header, and those beyond that of all together, which cost much: half a second
 NPY, NPZ = "npy", "npz"
 
 _KINDS = {
@@ -25,7 +26,7 @@ _KINDS = {
 
 def read(stream: BinaryIO, size: int) -> Contents:
     """Raises FormatError, OSError."""
-    node, refused = _array(stream.read(min(HEAD, size)), size, 0, "")
+    node, refused = _array(stream.read(min(HEAD, size)), size, 0, "", [UNUSUAL])
     return Contents(NPY, node, size, refused=refused)
 
 
@@ -39,6 +40,7 @@ def read_many(stream: BinaryIO, size: int, archive: zipfile.ZipFile) -> Contents
     packed = sum(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
     if packed > PACKED:
         raise FormatError(f"it has {packed:,} compressed members, more than the {PACKED:,} that are looked into")
+    left = [UNUSUAL]
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if not info.filename.endswith(".npy"):
@@ -51,17 +53,20 @@ def read_many(stream: BinaryIO, size: int, archive: zipfile.ZipFile) -> Contents
         else:
             stream.seek(place[0])
             head, offset, told = stream.read(min(HEAD, info.file_size)), place[0], ""
-        node, more = _array(head, info.file_size, offset, told)
+        node, more = _array(head, info.file_size, offset, told, left)
         children.append((name, node))
         refused = tuple(dict.fromkeys((*refused, *more)))
     return Contents(NPZ, Node("dict", children=tuple(children)), size, refused=refused)
 
 
-def _array(head: bytes, size: int, offset: int, member: str) -> tuple[Node, tuple[str, ...]]:
-    """The array whose file of `size` bytes begins with `head`, at `offset` of the whole file."""
+def _array(head: bytes, size: int, offset: int, member: str, left: list[int]) -> tuple[Node, tuple[str, ...]]:
+    """The array whose file of `size` bytes begins with `head`, at `offset` of the whole file; `left` is of UNUSUAL."""
     stream = io.BytesIO(head)
     try:
         version = npy.read_magic(stream)
+        left[0] -= max(0, int.from_bytes(head[8 : 10 if version[0] == 1 else 12], "little") - USUAL)
+        if left[0] < 0:
+            raise FormatError("the headers of its arrays are too long to be looked into")
         read_header: Any = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
         if read_header is None and version == (3, 0):  # as the second, in UTF-8
             raise FormatError("it is of NumPy's format 3, which only arrays with named fields need")

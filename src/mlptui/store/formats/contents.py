@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlptui.core.errors import MlptuiError
-from mlptui.core.text import counted, safe
+from mlptui.core.text import counted, safe, size
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
@@ -21,6 +21,7 @@ DTYPES = {
 
 LAYER = re.compile(r"torch\.nn\.(?:modules\.\w+\.[A-Z]\w*|parameter\.\w+)")
 SHOWN = frozenset(DTYPES) - {"F8_E8M0", "C64", "C128"}  # types whose numbers can be looked at
+NAMES = 16 << 20  # characters of the names of all tensors together, where they lie deep in keys that are long
 FOLDERS = 50_000  # modules that are made for the names of a file; further names stand beside one another
 
 
@@ -91,6 +92,27 @@ class Contents:
         """Whether all that it would call are classes of torch.nn: a network was pickled as a whole, which does no harm."""
         return bool(self.refused) and all(LAYER.fullmatch(name) for name in self.refused)
 
+    def stored(self) -> list[Stored]:
+        """All tensors, without their names."""
+        found, waiting = [], [self.root]
+        while waiting:
+            node = waiting.pop()
+            if node.tensor is not None:
+                found.append(node.tensor)
+            waiting.extend(child for _, child in reversed(node.children))
+        return found
+
+    def check_names(self) -> None:
+        """Raises FormatError where the names of all tensors would take more than NAMES."""
+        taken = 0
+        waiting = [(self.root, 0)]
+        while waiting:
+            node, length = waiting.pop()
+            taken += length if node.tensor is not None else 0
+            if taken > NAMES:
+                raise FormatError(f"the names of its tensors take more than {size(NAMES)}")
+            waiting.extend((child, length + len(key) + 1) for key, child in node.children)
+
     def tensors(self) -> dict[str, Stored]:
         """By path: the keys on the way, joined by dots; a name that is there already gets a number behind it.
 
@@ -155,12 +177,15 @@ def spelled(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         return True
 
     found = {}
+    tries: dict[str, int] = {}
     for name in sorted(names, key=_natural):
         parts = tuple(name.split("."))
         if not (all(parts) and len(parts) <= MAX_DEPTH and take(parts)):
-            parts = (name.replace(".", "·") or "·",)
+            alone = name.replace(".", "·") or "·"
+            parts = (alone,)
             while not take(parts):
-                parts = (f"{parts[0]}~",)
+                tries[alone] = tries.get(alone, 1) + 1
+                parts = (f"{alone}~{tries[alone]}",)
         found[name] = parts
     return found
 
@@ -209,7 +234,7 @@ def dense(shape: tuple[int, ...], fortran: bool = False) -> tuple[int, ...]:
 
 def summary(contents: Contents) -> str:
     """`12 tensors, 203,530 numbers, float32`."""
-    found = list(contents.tensors().values())
+    found = contents.stored()
     kinds = ", ".join(dict.fromkeys(one.dtype for one in found))
     return ", ".join(
         filter(None, (counted(len(found), "tensor"), counted(sum(one.count for one in found), "number"), kinds[:60]))

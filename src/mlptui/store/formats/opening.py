@@ -63,7 +63,12 @@ def read(path: Path) -> Contents:
                 return pytorch.read_zip(stream, size, archive)
         raise FormatError("it is neither safetensors nor of NumPy or PyTorch" if size else "it is empty")
 
-    return _guarded(path, look)
+    def named(stream: BinaryIO) -> Contents:
+        found = look(stream)
+        found.check_names()
+        return found
+
+    return _guarded(path, named)
 
 
 def verify(path: Path) -> str:

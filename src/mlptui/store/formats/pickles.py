@@ -14,7 +14,7 @@ from mlptui.store.formats.contents import FormatError
 
 OPERATIONS = 400_000  # about a second at worst; a state_dict of 10,000 tensors takes 370,000
 WEIGHTS = {"GLOBAL": 5, "INST": 5, "STRING": 3, "UNICODE": 3, "TUPLE1": 2, "TUPLE2": 2, "TUPLE3": 2}  # others count once
-BITS = 192  # of a whole number that count as one operation
+BITS = 256  # of a whole number, which count as one operation; of a larger one only that it is there is kept
 SIZE = 32 << 20
 NAME = 200  # characters of a name that are kept
 IMPORTS = 2_000
@@ -48,6 +48,11 @@ class Outside:
     """An object that the pickle only refers to."""
 
     id: Any
+
+
+@dataclass(eq=False, slots=True)
+class Large:
+    """A whole number of more than BITS."""
 
 
 @dataclass(eq=False, slots=True)
@@ -87,7 +92,10 @@ def follow(stream: BinaryIO, left: list[int], imports: dict[Named, None]) -> Any
             if operation.name == "STOP":
                 return machine.last()
             argument = operation.arg.reader(stream) if operation.arg else None
-            left[0] -= WEIGHTS.get(operation.name, 1) + (argument.bit_length() // BITS if type(argument) is int else 0)
+            bits = argument.bit_length() if type(argument) is int else 0
+            left[0] -= WEIGHTS.get(operation.name, 1) + bits // BITS
+            if bits > BITS:
+                argument = Large()
             if left[0] < 0:
                 raise FormatError(f"its structure takes more than {OPERATIONS:,} operations")
             act[operation.name](argument)

@@ -20,7 +20,7 @@ from mlptui.store.formats.contents import (
     Node,
     stored,
 )
-from mlptui.store.formats.pickles import Called, Items, Map, Named, Outside
+from mlptui.store.formats.pickles import Called, Items, Large, Map, Named, Outside
 
 ZIP, LEGACY, PICKLE, SCRIPT = "PyTorch (zip)", "PyTorch (before 1.6)", "pickle", "TorchScript"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -364,7 +364,7 @@ def _short(value: Any) -> str:
             return "numbers without a shape"
         case bytes() | bytearray():
             return counted(len(value), "byte")
-        case int() if abs(value) >= 1 << 256:
+        case Large():
             return "a very large number"
         case str():
             return _quoted(value)

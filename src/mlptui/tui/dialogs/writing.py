@@ -55,9 +55,9 @@ class WriteScreen(Prompt):
     def entered(self) -> None:
         values = self.values()
         file = weights_file(values["to"])
-        if not values["to"] or file.is_dir():
+        if not values["to"] or os.path.isdir(file):  # os.path: what cannot be looked at is said when it is written
             self.tell(("the name of a file", "bad"))
-        elif not file.parent.is_dir():
+        elif not os.path.isdir(file.parent):
             self.tell((f"there is no folder {file.parent}", "bad"))
         elif Path(values["to"]).suffix and file.suffix.lower() != Path(values["to"]).suffix.lower():
             self.tell((f"the ending is one of {' '.join(ENDINGS)}", "bad"))
@@ -65,7 +65,7 @@ class WriteScreen(Prompt):
             self.tell((f"a .npy file has one tensor, and {self._count} are marked; .npz has several", "bad"))
         elif FORMS.get(values["as"].lower()) == "tensor" and self._marked and self._count > 1:
             self.tell((f"a tensor alone, and {self._count} are marked; esc there takes the marks away", "bad"))
-        elif file.exists():
+        elif os.path.exists(file):
             self.tell((f"{file} is there already; choose another name", "bad"))
         elif values["as"].lower() not in FORMS:
             self.tell(
@@ -102,7 +102,7 @@ class ExportScreen(Prompt):
             self.tell(("as: script, tensorboard, or empty", "bad"))
         elif not form and to.suffix.lower() not in (*ENDINGS, *PROGRAMS, *METRICS):
             self.tell((f"the ending is one of {' '.join((*ENDINGS, *PROGRAMS, *METRICS))}", "bad"))
-        elif not to.parent.is_dir():
+        elif not os.path.isdir(to.parent):
             self.tell((f"there is no folder {to.parent}", "bad"))
         else:
             self.dismiss({"to": str(to), "as": form})

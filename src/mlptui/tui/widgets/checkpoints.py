@@ -236,10 +236,7 @@ class FilesCanvas(CursorCanvas):
             if values and values["value"] and values["value"] != row.run:
                 work(self, lambda: collection.rename(self._paths, self._entry(row).run, values["value"]), renamed)
 
-        def renamed(made: tuple[Run, dict[Path, Path]]) -> None:
-            run, moved = made
-            desk = host(self).desk
-            desk.removed_checkpoints = [moved.get(place, place) for place in desk.removed_checkpoints]
+        def renamed(run: Run) -> None:
             self.post_message(Noticed(f"{row.run} is called {run.id} now"))
             self._came(f"{run.id}/{row.id.partition('/')[2]}")
 
