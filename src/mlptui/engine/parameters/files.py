@@ -38,8 +38,7 @@ DTYPES = {  # by their names in the file
 PART = re.compile(r"[\w-]{3,}")  # of a run's id
 OF_A_RUN = re.compile(r"[^/:]+/(?:best|last|(?:step-)?[0-9]+)")  # as `mlptui checkpoints` names them
 BETWEEN = ".."
-FACTS = "mlptui.facts"  # no tensor has a name with a dot here
-NOTHING: "Facts"
+FACTS = "mlptui.facts"  # where a module keeps them: an attribute with a dot, as no tensor in it is called
 COPIED = 1 << 30  # bytes of tensors in one file that can only be looked at as copies: compressed, or not aligned
 IN_MEMORY = 256 << 20  # bytes of a file that is read whole; a larger one is mapped, and must stay as it is while it is
 
@@ -66,14 +65,11 @@ class TensorFile(nn.Module):
     @property
     def facts(self) -> Facts:
         """Of the file as a whole, at its root."""
-        found: Facts = self.__dict__.get(FACTS, NOTHING)
+        found: Facts = self.__dict__.get(FACTS) or Facts()
         return found
 
     def know(self, facts: Facts) -> None:
         self.__dict__[FACTS] = facts
-
-
-NOTHING = Facts()
 
 
 def is_there(paths: Paths, where: str) -> bool:
