@@ -24,6 +24,7 @@ from mlptui.tui.dialogs.console import ConsoleScreen
 from mlptui.tui.messages import StartAsked
 from mlptui.tui.parameters_state import SHOWS
 from mlptui.tui.render import tensor
+from mlptui.tui.widgets.parameters import TensorChanged
 
 from .conftest import screen_text, settle
 from .test_model_screen import idle, notice, press
@@ -917,6 +918,25 @@ async def test_keys_behind_one_another_leave_no_old_numbers(make_app) -> None:
             screen.do_undo()
         await settle(pilot, lambda: idle(app) and not screen._stale and screen.state.listed.digest == before, 60)
         await settle(pilot, lambda: screen.state.viewed is not None and all(map(screen.state.known, screen.state.rows)))
+
+
+async def test_a_cell_is_kept_when_the_list_tells_late_that_the_tensor_is_another_one(make_app) -> None:
+    """On a machine at its limit the message of the list comes behind the keys: they must not go to another number."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_params(pilot, NORM)
+        state, screen = app.params_screen.state, app.params_screen
+        await at(pilot, "1.weight")
+        await do(pilot, "enter", "l", "l", "j")
+        assert state.cell == (1, 2)
+        screen.tensors.post_message(TensorChanged())
+        await rests(pilot)
+        assert state.cell == (1, 2) and "[1, 2]" in screen_text(app)
+        # the list is elsewhere, and has not told it yet
+        state.path = "1.bias"
+        screen.numbers.action_across(1)
+        assert screen.numbers.full_index() == (1,)
+        await rests(pilot)
 
 
 async def test_a_file_that_stays_as_it_is_keeps_its_statistics(make_app, tmp_path) -> None:

@@ -237,7 +237,6 @@ class ParamsScreen(ChangingScreen):
 
     def on_tensor_changed(self, message: TensorChanged) -> None:
         message.stop()
-        self.numbers.reset()
         self.look()
 
     def on_window_changed(self, message: WindowChanged) -> None:

@@ -108,6 +108,7 @@ class TensorCanvas(Canvas, can_focus=True):
         super().__init__(id="numbers")
         self.state = state
         self._window = (0, 0)
+        self._of = ""  # the tensor that cell and window are of
 
     def draw(self, width: int, height: int) -> list[Line]:
         state = self.state
@@ -136,6 +137,7 @@ class TensorCanvas(Canvas, can_focus=True):
 
     def full_index(self) -> tuple[int, ...]:
         """The indices of the cell under the cursor."""
+        self._turn()
         row = self.state.row
         shape = (row.shape if row else None) or ()
         if len(shape) < 2:
@@ -145,6 +147,7 @@ class TensorCanvas(Canvas, can_focus=True):
 
     def request(self, entered: Input, batch_size: int) -> View | None:
         """What to ask the bench for, so that this panel is full."""
+        self._turn()
         state, row = self.state, self.state.row
         if row is None or row.shape is None:
             return None
@@ -175,9 +178,16 @@ class TensorCanvas(Canvas, can_focus=True):
         )
 
     def reset(self) -> None:
-        """Another tensor: from its beginning."""
-        self.state.cell, self.state.index, self._window, self.state.viewed = (0, 0), (), (0, 0), None
+        """From the beginning of the tensor."""
+        self._of = ""
+        self._turn()
         self.redraw()
+
+    def _turn(self) -> None:
+        """From the beginning where it is another tensor. A key may come before the list has told that it is."""
+        if self._of != self.state.path or not self._of:
+            self._of, self._window = self.state.path, (0, 0)
+            self.state.cell, self.state.index, self.state.viewed = (0, 0), (), None
 
     def _extent(self) -> tuple[int, int]:
         row = self.state.row
@@ -187,6 +197,7 @@ class TensorCanvas(Canvas, can_focus=True):
         return (1, shape[0] if shape else 1) if len(shape) < 2 else (shape[-2], shape[-1])
 
     def _go(self, down: int, across: int) -> None:
+        self._turn()
         high, wide = self._extent()
         rows, columns = tensor.grid_size(max(1, self.size.width - 4), max(1, self.size.height - 2))
         row, column = self.state.cell
@@ -216,6 +227,7 @@ class TensorCanvas(Canvas, can_focus=True):
 
     def action_deeper(self, by: int) -> None:
         """The next slice of the dimensions before the last two, the last of them turning fastest."""
+        self._turn()
         row = self.state.row
         shape = (row.shape if row else None) or ()
         if len(shape) < 3:
