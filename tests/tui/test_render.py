@@ -216,3 +216,9 @@ def test_a_long_notice_is_shown_to_its_end() -> None:
     words = " ".join(f"word{i}" for i in range(30))
     lines = [plain(line).strip() for line in bars.long_notice(words, True, 80, Glyphs())]
     assert " ".join(lines) == words and len(lines) == 3
+
+
+def test_of_a_notice_about_a_very_long_path_the_reason_is_shown() -> None:
+    lines = [plain(line) for line in bars.long_notice(f"/tmp/{'a' * 600}.pt: File name too long", True, 80, Glyphs())]
+    assert len(lines) == bars.LONGEST
+    assert lines[0].startswith(" /tmp/aaa") and lines[-1].rstrip().endswith("aaa.pt: File name too long")

@@ -66,6 +66,7 @@ SETTLED = 1.0  # seconds after which the start is over
 SWITCH = 0.001  # seconds after which a background thread gives way to the one that answers keys (Python's own: 0.005)
 NOTICE_SECONDS = 6.0
 READ_IN_A_SECOND = 20  # characters of a long notice
+SHOWN = 300  # characters of it that there is room for
 LOAD_INTERVAL = 2.0
 DEFAULT_THEME = "ansi-dark"
 
@@ -207,7 +208,7 @@ class MlptuiApp(KeysInOrder):
         if self._notice_timer:
             self._notice_timer.stop()
         self.desk.tell(notice, bad)
-        seconds = max(NOTICE_SECONDS, len(self.desk.notice) / READ_IN_A_SECOND)
+        seconds = max(NOTICE_SECONDS, min(len(self.desk.notice), SHOWN) / READ_IN_A_SECOND)
         self._notice_timer = self.set_timer(seconds, while_running(self, lambda: self.desk.tell("")))
 
     def _bench_changed(self) -> None:

@@ -41,7 +41,7 @@ class Desk:
         return text.safe(run.id.split("-", 2)[-1], 80)
 
     def tell(self, notice: str, bad: bool = False) -> None:
-        self.notice, self.notice_bad = text.safe(notice, 300), bad
+        self.notice, self.notice_bad = text.safe(notice, 1000), bad  # the last rows show its beginning and its end
         self.changed()
 
 

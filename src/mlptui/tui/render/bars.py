@@ -1,7 +1,7 @@
 """The first two rows and the last one of every screen."""
 
-from mlptui.core.text import cut, safe
-from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, length, shown, spread, wrapped
+from mlptui.core.text import safe
+from mlptui.tui.render.cells import ACCENT, DIM, PLAIN, STRONG, WARN, Glyphs, Line, end_of, length, shown, spread, wrapped
 
 LONGEST = 4  # lines of a notice
 AREAS = ("Data", "Model", "Params", "Train", "Runs", "Files", "Devices")
@@ -21,13 +21,16 @@ def workbench(facts: list[str], state: str, cells: int, glyphs: Glyphs) -> Line:
 
 
 def long_notice(notice: str, bad: bool, cells: int, glyphs: Glyphs) -> list[Line]:
-    """All of a notice in at most LONGEST lines, where one line with its help at the end is too short for it; else nothing."""
+    """All of a notice in at most LONGEST lines, where one line with its help at the end is too short for it; else nothing.
+
+    Of one that is longer still its end is kept: there stands why.
+    """
     if length([(f" {safe(notice)} ? Help ", PLAIN)]) <= cells:
         return []
     role = WARN if bad else STRONG
     lines = wrapped(safe(notice), max(10, cells - 2))
     if len(lines) > LONGEST:
-        lines = [*lines[: LONGEST - 1], cut(" ".join(lines[LONGEST - 1 :]), max(10, cells - 2))]
+        lines = [*lines[: LONGEST - 1], end_of(" ".join(lines[LONGEST - 1 :]), max(10, cells - 2))]
     return [shown([(f" {line}", role)], cells, glyphs) for line in lines]
 
 
